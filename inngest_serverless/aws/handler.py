@@ -1,0 +1,91 @@
+"""The Lambda handler. Source: docs/protocol.md, section 1, and the AWS Lambda developer guide on Python handlers."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from inngest_serverless.aws.http_events import read_event
+from inngest_serverless.client import sending
+from inngest_serverless.config import Settings
+from inngest_serverless.errors import ConfigurationError
+from inngest_serverless.serve import App
+from inngest_serverless.transport import Transport, drive, drive_async
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from inngest_serverless.engine.invocation import Invocation
+    from inngest_serverless.functions import Function
+    from inngest_serverless.protocol.exchange import Reply
+
+    Handler = Callable[[Any, Any], dict[str, Any]]
+
+__all__ = ["inngest_lambda"]
+
+FRAMEWORK = "aws-lambda"
+
+
+def inngest_lambda(functions: Iterable[Function], *, streaming: bool = False, **options: Any) -> Handler:
+    """Make the handler of a Lambda function that serves durable functions.
+
+    It takes the events of function URLs, HTTP APIs (payload 1.0 and 2.0), REST APIs and application load balancers.
+
+    Args:
+        functions: The functions to serve.
+        streaming: Refused if true: each invocation answers with one step.
+        **options: ``app_id``, ``app_version``, ``signing_key``, ``signing_key_fallback``, ``event_key``, ``env``,
+            ``is_dev``, ``api_origin``, ``event_api_origin``, ``serve_origin``, ``serve_path``, ``max_body_size``,
+            ``allow_in_band_sync``; what is not given is read from the environment.
+
+    Returns:
+        The handler, to be named in the function's configuration.
+
+    Raises:
+        ConfigurationError: The app has no ID, a function is wrong, an option is unknown, or streaming is asked for.
+
+    Source: docs/protocol.md, sections 1 and 10.
+    """
+    if streaming:
+        raise ConfigurationError(
+            "streaming=True: this toolkit answers each call with one step and never streams; leave it out, "
+            "and set InvokeMode to BUFFERED"
+        )
+    settings = Settings.from_env(os.environ, **options)
+    app = App(settings, functions, FRAMEWORK, time.time)
+    transport = Transport()
+    runner = _Runner(settings, transport)
+
+    def handler(event: Any, _context: Any) -> dict[str, Any]:
+        request, write = read_event(event)
+        return write(drive(app.handle(request), transport.send, runner.run))
+
+    return handler
+
+
+class _Runner:
+    """Runs invocations, each the way its function is written."""
+
+    def __init__(self, settings: Settings, transport: Transport) -> None:
+        self._settings = settings
+        self._transport = transport
+
+    def run(self, invocation: Invocation) -> Reply:
+        if invocation.function.is_async:
+            from inngest_serverless.engine.rendezvous import warm_loop
+
+            loop = warm_loop()
+            return loop.run(invocation.run_async(self._send_async, loop))  # type: ignore[no-any-return]
+        return invocation.run(self._send)
+
+    def _send(self, events: Any) -> list[str]:
+        return drive(sending(self._settings, events, time.time()), self._transport.send, _refuse)
+
+    async def _send_async(self, events: Any) -> list[str]:
+        return await drive_async(sending(self._settings, events, time.time()), self._transport.send_async, _refuse)
+
+
+def _refuse(wanted: Any) -> Any:
+    raise AssertionError(f"events are sent with requests, not with {type(wanted).__name__}")

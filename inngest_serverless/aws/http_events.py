@@ -1,0 +1,169 @@
+"""Lambda's HTTP events, in four shapes, to requests, and replies back.
+
+Sources: the AWS Lambda developer guide on function URLs, the API Gateway developer guides on proxy integrations, and
+the guide to application load balancers on Lambda functions as targets.
+"""
+
+from __future__ import annotations
+
+from inngest_serverless.errors import UnsupportedEventError
+from inngest_serverless.protocol.exchange import Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from inngest_serverless.protocol.exchange import Reply
+
+    Event = Mapping[str, Any]
+    Reader = Callable[[Event], Request]
+    Writer = Callable[[Reply], dict[str, Any]]
+
+__all__ = ["read_event"]
+
+_SOURCES = {
+    "aws:sqs": "an SQS batch: serve it with forward_sqs",
+    "aws:sns": "an SNS notification: serve it with forward_sns",
+    "aws:s3": "an S3 notification: serve it with forward_s3",
+    "aws:dynamodb": "a DynamoDB stream batch: serve it with forward_dynamodb",
+    "aws:kinesis": "a Kinesis batch: serve it with forward_kinesis",
+}
+
+
+def read_event(event: Any) -> tuple[Request, Writer]:
+    """The request in a Lambda event, and what turns the reply into the shape that the event's sender takes.
+
+    Raises:
+        UnsupportedEventError: It is no HTTP event; the message names what it is and what serves it.
+    """
+    context = event.get("requestContext") if isinstance(event, dict) else None
+    if isinstance(context, dict):
+        if isinstance(context.get("http"), dict):
+            return _read_v2(event, context), _write
+        if "elb" in context:
+            multi = event.get("multiValueHeaders") is not None
+            return _read_alb(event), _write_alb_multi if multi else _write_alb
+        if isinstance(event.get("httpMethod"), str):
+            return _read_v1(event, context), _write
+    raise UnsupportedEventError(f"this handler serves HTTP requests, but was invoked with {_kind(event)}")
+
+
+def _read_v2(event: Event, context: Event) -> Request:
+    """Function URLs, and HTTP APIs with payload 2.0."""
+    http = context["http"]
+    return Request(
+        str(http.get("method", "")).upper(),
+        _parse_query(event.get("rawQueryString") or ""),
+        # This payload's header names are in lower case already, but test events written by hand need not be.
+        _lower(event.get("headers")),
+        _body(event),
+        f"https://{context.get('domainName') or ''}",
+        _v2_path(event, context),
+    )
+
+
+def _v2_path(event: Event, context: Event) -> str:
+    path: str = event.get("rawPath") or "/"
+    stage = context.get("stage")
+    domain = context.get("domainName") or ""
+    # Behind a custom domain the path still starts with the stage, which is no part of the public URL there.
+    if stage and stage != "$default" and ".execute-api." not in domain and path.startswith(f"/{stage}/"):
+        return path[len(stage) + 1 :]
+    return path
+
+
+def _read_v1(event: Event, context: Event) -> Request:
+    """REST APIs, and HTTP APIs with payload 1.0."""
+    return Request(
+        event["httpMethod"].upper(),
+        _first_values(event),
+        _lower(event.get("headers")) or _first_headers(event),
+        _body(event),
+        f"https://{context.get('domainName') or ''}",
+        context.get("path") or event.get("path") or "/",
+    )
+
+
+def _read_alb(event: Event) -> Request:
+    """Load balancers, which leave the query as it was sent and do not say by which name they were reached."""
+    headers = _lower(event.get("headers")) or _first_headers(event)
+    query = {_unquote(key): _unquote(value) for key, value in _first_values(event).items()}
+    scheme = headers.get("x-forwarded-proto", "https")
+    return Request(
+        str(event.get("httpMethod", "")).upper(),
+        query,
+        headers,
+        _body(event),
+        f"{scheme}://{headers.get('host', '')}",
+        event.get("path") or "/",
+    )
+
+
+def _lower(headers: Mapping[str, Any] | None) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items() if value is not None} if headers else {}
+
+
+def _first_headers(event: Event) -> dict[str, str]:
+    headers = event.get("multiValueHeaders") or {}
+    return {name.lower(): values[0] for name, values in headers.items() if values}
+
+
+def _first_values(event: Event) -> dict[str, str]:
+    single = event.get("queryStringParameters") or {}
+    multiple = event.get("multiValueQueryStringParameters") or {}
+    return {**single, **{key: values[0] for key, values in multiple.items() if values}}
+
+
+def _parse_query(query: str) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for pair in query.split("&") if query else ():
+        key, _, value = pair.partition("=")
+        values.setdefault(_unquote(key), _unquote(value))
+    return values
+
+
+def _unquote(text: str) -> str:
+    if "%" not in text and "+" not in text:
+        return text
+    from urllib.parse import unquote_plus
+
+    return unquote_plus(text)
+
+
+def _body(event: Event) -> str | bytes:
+    body: str = event.get("body") or ""
+    if event.get("isBase64Encoded"):
+        from base64 import b64decode
+
+        return b64decode(body)
+    return body
+
+
+def _write(reply: Reply) -> dict[str, Any]:
+    return {"statusCode": reply.status, "headers": reply.headers, "body": reply.body, "isBase64Encoded": False}
+
+
+def _write_alb(reply: Reply) -> dict[str, Any]:
+    from http import HTTPStatus
+
+    return {"statusDescription": f"{reply.status} {HTTPStatus(reply.status).phrase}", **_write(reply)}
+
+
+def _write_alb_multi(reply: Reply) -> dict[str, Any]:
+    written = _write_alb(reply)
+    written["multiValueHeaders"] = {name: [value] for name, value in written.pop("headers").items()}
+    return written
+
+
+def _kind(event: Any) -> str:
+    if not isinstance(event, dict):
+        return f"{type(event).__name__}: put a function URL, an API Gateway or a load balancer before it"
+    records = event.get("Records")
+    if isinstance(records, list) and records and isinstance(records[0], dict):
+        source = records[0].get("eventSource") or records[0].get("EventSource")
+        return _SOURCES.get(str(source), f"records of {source!r}: write a function of your own for them")
+    if "detail-type" in event:
+        return "an EventBridge event: serve it with forward_eventbridge"
+    keys = ", ".join(sorted(str(key) for key in event)[:5]) or "no keys"
+    return f"an event with {keys}: put a function URL, an API Gateway or a load balancer before it"

@@ -1,0 +1,164 @@
+"""Settings: read once from the environment and the handler's options. Nobody else reads the environment.
+
+Source: docs/protocol.md, section 10.
+"""
+
+from __future__ import annotations
+
+from inngest_serverless.errors import ConfigurationError
+from inngest_serverless.protocol.signing import SigningKey
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+__all__ = ["DEFAULT_MAX_BODY_SIZE", "Settings"]
+
+DEFAULT_MAX_BODY_SIZE = 100 * 1024 * 1024
+
+_CLOUD_API = "https://api.inngest.com"
+_CLOUD_EVENT_API = "https://inn.gs"
+_DEV_SERVER = "http://127.0.0.1:8288"
+_OFF = {"", "0", "false", "no", "off"}
+
+
+class Settings:
+    """Everything that can be set about an app.
+
+    Attributes:
+        app_id: The app's ID.
+        app_version: The version to show for it, or None.
+        signing_key: The key that requests are verified with, or None.
+        signing_key_fallback: The key to try next, while keys are rotated, or None.
+        event_key: The key to send events with, or None.
+        env: The branch environment, or None.
+        is_dev: True when the server is a dev server: requests need no signature.
+        api_origin: Where to fetch state and register.
+        event_api_origin: Where to send events.
+        serve_origin: The public origin to register, or None to take it from the request.
+        serve_path: The public path to register, or None to take it from the request.
+        max_body_size: The largest request body taken, in bytes.
+        allow_in_band_sync: Whether a signed PUT may fetch the registration.
+    """
+
+    __slots__ = (
+        "allow_in_band_sync",
+        "api_origin",
+        "app_id",
+        "app_version",
+        "env",
+        "event_api_origin",
+        "event_key",
+        "is_dev",
+        "max_body_size",
+        "serve_origin",
+        "serve_path",
+        "signing_key",
+        "signing_key_fallback",
+    )
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        for name in self.__slots__:
+            object.__setattr__(self, name, values[name])
+
+    app_id: str
+    app_version: str | None
+    signing_key: SigningKey | None
+    signing_key_fallback: SigningKey | None
+    event_key: str | None
+    env: str | None
+    is_dev: bool
+    api_origin: str
+    event_api_origin: str
+    serve_origin: str | None
+    serve_path: str | None
+    max_body_size: int
+    allow_in_band_sync: bool
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"Settings are frozen: {name} cannot be set")
+
+    @property
+    def mode(self) -> str:
+        """``"dev"`` or ``"cloud"``."""
+        return "dev" if self.is_dev else "cloud"
+
+    @property
+    def signing_keys(self) -> tuple[SigningKey, ...]:
+        """The keys to verify with, in order."""
+        return tuple(key for key in (self.signing_key, self.signing_key_fallback) if key is not None)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str], **options: Any) -> Settings:
+        """Read the settings; an option that is not None wins over the environment.
+
+        Args:
+            environ: The environment variables of docs/protocol.md, section 10, and INNGEST_APP_ID or the platform's
+                own name of the function.
+            options: Values for any of the attributes, keys as text.
+
+        Raises:
+            ConfigurationError: The app has no ID, an option is unknown, or streaming is asked for.
+        """
+        unknown = sorted(set(options) - set(cls.__slots__))
+        if unknown:
+            raise ConfigurationError(f"unknown option {unknown[0]!r}: the options are {', '.join(cls.__slots__)}")
+        if _is_on(environ.get("INNGEST_STREAMING")):
+            raise ConfigurationError(
+                "INNGEST_STREAMING is set, but this toolkit answers each call with one step and never streams: unset it"
+            )
+        given = {name: value for name, value in options.items() if value is not None}
+        return cls(
+            _from_environment(environ, given.get("is_dev"))
+            | given
+            | _keys(environ, given)
+            | {"app_id": _app_id(environ, given)}
+        )
+
+
+def _from_environment(environ: Mapping[str, str], wants_dev: bool | None) -> dict[str, Any]:
+    dev = environ.get("INNGEST_DEV", "").strip()
+    dev_server = dev.rstrip("/") if "://" in dev else _DEV_SERVER
+    is_dev = _is_on(dev) if wants_dev is None else wants_dev
+    base = environ.get("INNGEST_BASE_URL")
+    return {
+        "app_version": environ.get("INNGEST_APP_VERSION") or None,
+        "event_key": environ.get("INNGEST_EVENT_KEY") or None,
+        "env": environ.get("INNGEST_ENV") or None,
+        "is_dev": is_dev,
+        "api_origin": _origin(environ.get("INNGEST_API_BASE_URL") or base, dev_server if is_dev else _CLOUD_API),
+        "event_api_origin": _origin(
+            environ.get("INNGEST_EVENT_API_BASE_URL") or base, dev_server if is_dev else _CLOUD_EVENT_API
+        ),
+        "serve_origin": _origin(environ.get("INNGEST_SERVE_ORIGIN"), "") or None,
+        "serve_path": environ.get("INNGEST_SERVE_PATH") or None,
+        "max_body_size": DEFAULT_MAX_BODY_SIZE,
+        "allow_in_band_sync": _is_on(environ.get("INNGEST_ALLOW_IN_BAND_SYNC", "1")),
+    }
+
+
+def _origin(value: str | None, default: str) -> str:
+    return value.rstrip("/") if value else default
+
+
+def _keys(environ: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, SigningKey | None]:
+    names = {"signing_key": "INNGEST_SIGNING_KEY", "signing_key_fallback": "INNGEST_SIGNING_KEY_FALLBACK"}
+    texts = {name: given.get(name) or environ.get(variable) for name, variable in names.items()}
+    return {name: SigningKey(text) if text else None for name, text in texts.items()}
+
+
+def _app_id(environ: Mapping[str, str], given: Mapping[str, Any]) -> str:
+    app_id = (
+        given.get("app_id")
+        or environ.get("INNGEST_APP_ID")
+        or environ.get("AWS_LAMBDA_FUNCTION_NAME")
+        or environ.get("K_SERVICE")
+    )
+    if not isinstance(app_id, str) or not app_id.strip():
+        raise ConfigurationError("the app has no ID: pass app_id='...' or set INNGEST_APP_ID")
+    return app_id.strip()
+
+
+def _is_on(value: str | None) -> bool:
+    return (value or "").strip().lower() not in _OFF

@@ -1,0 +1,1 @@
+"""One invocation of one function: no HTTP, no cloud."""

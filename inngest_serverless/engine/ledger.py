@@ -1,0 +1,250 @@
+"""What is known of a run, what is new, and what to do about it: the only place that knows the rules.
+
+The faces in ``steps.py`` ask ``find`` for each step. A step that is known is replayed. For a new one they ask
+``decide`` and do as it says: run the body and hand in the result, or leave the user's code.
+
+Source: docs/protocol.md, sections 3 and 5.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+from inngest_serverless.engine.failure import describe
+from inngest_serverless.engine.interrupts import Interrupt
+from inngest_serverless.errors import NestedStepError, StepError
+from inngest_serverless.protocol.opcodes import STEP_ERROR, STEP_FAILED, STEP_PLANNED, STEP_RUN, Failure, Opcode
+from inngest_serverless.protocol.step_ids import StepIds, hash_id
+from inngest_serverless.serialization import encode_output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from inngest_serverless.protocol.call import CallRequest
+
+__all__ = ["REPORT", "RUN", "SKIP", "WAIT", "Ledger", "NewStep", "Plan", "read_data"]
+
+RUN = "run"
+REPORT = "report"
+SKIP = "skip"
+WAIT = "wait"
+
+_UNKNOWN = object()
+
+# Tells a step inside a step's body from one in a branch that goes on beside it.
+_inside: ContextVar[NewStep | None] = ContextVar("inngest_serverless_step", default=None)
+
+
+class Plan:
+    """What a new step wants.
+
+    Attributes:
+        op: The opcode it is reported with.
+        opts: The opcode's options.
+        body: The work of a run step; None for steps that the server carries out.
+    """
+
+    __slots__ = ("body", "op", "opts")
+
+    def __init__(self, op: str, opts: dict[str, Any], body: Callable[[], Any] | None = None) -> None:
+        self.op = op
+        self.opts = opts
+        self.body = body
+
+
+class NewStep:
+    """A step that has no result yet.
+
+    Attributes:
+        key: Its hash.
+        step_id: Its ID in the code.
+        index: Which repeat of the ID it is, or None.
+        plan: What it wants, once it is known.
+    """
+
+    __slots__ = ("index", "key", "plan", "step_id")
+
+    def __init__(self, key: str, step_id: str, index: int | None) -> None:
+        self.key = key
+        self.step_id = step_id
+        self.index = index
+        self.plan: Plan | None = None
+
+
+class Ledger:
+    """One call's book of steps.
+
+    Attributes:
+        collecting: Above 0 while parallel branches are being explored: new steps are noted, nothing is decided.
+        report: What the call will tell the server, or None while that is open. Once set it never changes.
+        pending: New steps that were found.
+        skipped: New steps that were found while another one was asked for.
+        target: The hash of the only step to run, or None.
+        running: The new step whose body is running, or None.
+        key: The hash of the step that ``find`` was asked for last.
+    """
+
+    __slots__ = (
+        "_attempts_left",
+        "_halted",
+        "_ids",
+        "_immediate",
+        "_memos",
+        "_now",
+        "collecting",
+        "key",
+        "pending",
+        "report",
+        "running",
+        "skipped",
+        "target",
+    )
+
+    def __init__(self, call: CallRequest, now: Callable[[], float]) -> None:
+        self._memos = call.memos
+        self._ids = StepIds()
+        self._immediate = call.immediate
+        self._attempts_left = call.max_attempts is None or call.attempt + 1 < call.max_attempts
+        self._now = now
+        self._halted = False
+        self.key = ""
+        self.collecting = 0
+        self.pending: list[NewStep] = []
+        self.skipped: list[NewStep] = []
+        self.report: list[Opcode] | None = None
+        self.running: NewStep | None = None
+        self.target = call.target
+        if call.target in call.memos and not _is_open(call.memos[call.target]):
+            # A late or repeated call for a step that has finished since: look for what is new, but run nothing for it.
+            self.target = None
+            self._immediate = False
+
+    @property
+    def ids(self) -> StepIds:
+        """The IDs handed out so far."""
+        return self._ids
+
+    def find(self, step_id: str) -> Any:
+        """The memo of the next use of an ID, or a NewStep where there is none.
+
+        Raises:
+            NestedStepError: The step is inside the body of another one.
+            Interrupt: The call has its answer already.
+            TypeError: The ID is not text.
+        """
+        if self._halted:
+            self._check_halt(step_id)
+        if step_id.__class__ is not str or not step_id:
+            raise TypeError(f"a step ID must be text that is not empty, not {type(step_id).__name__}")
+        ids = self._ids
+        self.key = key = hash_id(ids.take(step_id))
+        memo = self._memos.get(key, _UNKNOWN)
+        if memo is _UNKNOWN or _is_open(memo):
+            return NewStep(key, step_id, ids.index)
+        return memo
+
+    def decide(self, step: NewStep) -> str:
+        """What to do about a new step: RUN its body, leave it to a REPORT, SKIP it, or WAIT for the other branches."""
+        if self._halted:
+            return SKIP
+        if self.target is not None:
+            if step.key != self.target:
+                self.skipped.append(step)
+                return SKIP
+            self.pending = [step]
+            return RUN if _has_body(step) else self.plan_pending()
+        self.pending.append(step)
+        return WAIT if self.collecting else self.settle()
+
+    def settle(self) -> str:
+        """Decide about all pending steps together: RUN the only one, or REPORT them."""
+        return RUN if self.may_run_alone() else self.plan_pending()
+
+    def may_run_alone(self) -> bool:
+        """Whether the one step that is pending may be run at once."""
+        return self._immediate and len(self.pending) == 1 and _has_body(self.pending[0])
+
+    def plan_pending(self) -> str:
+        """REPORT all pending steps, to be called for one by one."""
+        return self._close(
+            [_opcode(step, STEP_PLANNED if _has_body(step) else _plan(step).op) for step in self.pending]
+        )
+
+    def begin(self, step: NewStep) -> None:
+        """Book that the body of a step starts, in the current context."""
+        self.running = step
+        self._halted = True
+        _inside.set(step)
+
+    def succeed(self, step: NewStep, value: Any) -> None:
+        """Book the result of a body."""
+        try:
+            data = encode_output(value, f"step {step.step_id!r}")
+        except Exception as error:  # noqa: BLE001 - whatever encoding the user's value raises is the step's failure
+            self.fail(step, error)
+        else:
+            self._close([_opcode(step, STEP_RUN, data=data)])
+
+    def fail(self, step: NewStep, error: BaseException) -> None:
+        """Book what a body raised."""
+        failure = describe(error, self._now())
+        final = failure.final or not self._attempts_left
+        self._close([_opcode(step, STEP_FAILED if final else STEP_ERROR, failure=failure)])
+
+    def _close(self, report: list[Opcode]) -> str:
+        self.report = report
+        self.running = None
+        self._halted = True
+        _inside.set(None)
+        return REPORT
+
+    def _check_halt(self, step_id: str) -> None:
+        if self.running is None:
+            raise Interrupt(step_id)
+        if _inside.get() is self.running:
+            raise NestedStepError(
+                f"step {step_id!r} was called inside step {self.running.step_id!r}: a step's body cannot contain "
+                "steps; call them one after the other, or make the outer one a plain function"
+            )
+
+
+def read_data(memo: Any, step_id: str) -> Any:
+    """The result that a memo holds.
+
+    Raises:
+        StepError: The step failed for good.
+    """
+    if memo.__class__ is not dict:
+        return memo
+    error = memo.get("error")
+    if error is None:
+        return memo.get("data")
+    raise _step_error(error, step_id)
+
+
+def _step_error(error: Any, step_id: str) -> StepError:
+    if not isinstance(error, dict):
+        return StepError("Error", str(error), None, step_id)
+    name, message, stack = error.get("name"), error.get("message"), error.get("stack")
+    return StepError(str(name or "Error"), str(message or ""), None if stack is None else str(stack), step_id)
+
+
+def _is_open(memo: Any) -> bool:
+    # {"input": ...} stands for a step that has not finished.
+    return memo.__class__ is dict and "input" in memo and "data" not in memo and "error" not in memo
+
+
+def _plan(step: NewStep) -> Plan:
+    if step.plan is None:
+        raise AssertionError(f"step {step.step_id!r} was decided about before it was planned")
+    return step.plan
+
+
+def _has_body(step: NewStep) -> bool:
+    return _plan(step).body is not None
+
+
+def _opcode(step: NewStep, op: str, *, data: str = "null", failure: Failure | None = None) -> Opcode:
+    return Opcode(op, step.key, step.step_id, step.index, _plan(step).opts, data, failure)

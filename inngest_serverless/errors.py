@@ -1,0 +1,153 @@
+"""Every exception this package raises on purpose, and what a retry does about each.
+
+::
+
+    Exception
+    └── InngestError
+        ├── ConfigurationError            the code or its settings are wrong; never retried
+        ├── NonRetriableError             raised by users: stop retrying this step or function
+        │   ├── OutputError               a result that JSON cannot hold
+        │   └── NestedStepError           a step was called inside another step's body
+        ├── RetryAfterError               raised by users: retry, but not before a given time
+        ├── StepError                     a step that failed for good, met again on replay; catch it to compensate
+        ├── SignatureError                a request that was not signed with our key
+        │   ├── ExpiredSignatureError     signed more than five minutes ago (or ahead)
+        │   ├── InvalidSignatureError     missing, malformed, or made with another key or for another body
+        │   └── InvalidTimestampError     the timestamp is not a number
+        ├── CallRequestError              a body that is not a call request
+        ├── TransportError                an outbound request got no reply
+        ├── SendEventsError               events that were not accepted
+        └── UnsupportedEventError         a Lambda event that is not an HTTP request
+
+Any other exception is the user's own: it is retried until the attempts are used up.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+__all__ = [
+    "CallRequestError",
+    "ConfigurationError",
+    "ExpiredSignatureError",
+    "InngestError",
+    "InvalidSignatureError",
+    "InvalidTimestampError",
+    "NestedStepError",
+    "NonRetriableError",
+    "OutputError",
+    "RetryAfterError",
+    "SendEventsError",
+    "SignatureError",
+    "StepError",
+    "TransportError",
+    "UnsupportedEventError",
+]
+
+
+class InngestError(Exception):
+    """The root of this package's exceptions."""
+
+
+class ConfigurationError(InngestError):
+    """The code or its settings are wrong; the message says what, where, and what to write instead."""
+
+
+class NonRetriableError(InngestError):
+    """Raise it in a step or a function to fail it at once, whatever attempts are left.
+
+    Args:
+        message: What happened; it is stored with the run and shown in the dashboard.
+
+    Source: docs/protocol.md, section 4.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message)
+
+
+class OutputError(NonRetriableError):
+    """A step or a function returned something that JSON cannot hold."""
+
+
+class NestedStepError(NonRetriableError):
+    """A step was called inside the body of another step."""
+
+
+class RetryAfterError(InngestError):
+    """Raise it in a step or a function to have it retried, but not before a given time.
+
+    Args:
+        message: What happened.
+        retry_after: A delay (``timedelta``, milliseconds, or a time string such as ``"90s"``) or an instant
+            (an aware ``datetime`` or its RFC 3339 text). The server keeps it between one second and 24 hours.
+
+    Source: docs/protocol.md, section 4.
+    """
+
+    def __init__(self, message: str, retry_after: int | str | timedelta | datetime) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class StepError(InngestError):
+    """A step that failed for good. It is raised where the step is called, so that it can be caught and made good.
+
+    Attributes:
+        name: The name of the exception that the step raised, e.g. ``"ZeroDivisionError"``.
+        message: Its message.
+        stack: Its stack trace as text, or None.
+        step_id: The ID of the step as the code gives it, or None where it is not known.
+
+    Source: docs/protocol.md, sections 2 and 4.
+    """
+
+    def __init__(self, name: str, message: str, stack: str | None = None, step_id: str | None = None) -> None:
+        super().__init__(message)
+        self.name = name
+        self.message = message
+        self.stack = stack
+        self.step_id = step_id
+
+
+class SignatureError(InngestError):
+    """A request that does not carry a valid signature."""
+
+
+class ExpiredSignatureError(SignatureError):
+    """The signature's time is more than five minutes away from now."""
+
+
+class InvalidSignatureError(SignatureError):
+    """The signature is missing, malformed, or was made with another key or for another body."""
+
+
+class InvalidTimestampError(SignatureError):
+    """The signature's time is not a number of seconds."""
+
+
+class CallRequestError(InngestError):
+    """A body that is not a call request; the message names the field."""
+
+
+class TransportError(InngestError):
+    """An outbound request got no reply."""
+
+
+class SendEventsError(InngestError):
+    """Events that the event API did not accept.
+
+    Attributes:
+        ids: The IDs of those events of the same call that had been accepted before.
+    """
+
+    def __init__(self, message: str, ids: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.ids = tuple(ids)
+
+
+class UnsupportedEventError(InngestError):
+    """A Lambda event that is not an HTTP request; the message names what it is and what serves it."""

@@ -1,0 +1,88 @@
+"""The two HTTP exchanges we take part in: the one we answer, and the ones we start ourselves."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Outbound", "OutboundReply", "Reply", "Request"]
+
+
+class Request:
+    """An HTTP request as an adapter hands it over.
+
+    Attributes:
+        method: Upper case.
+        query: The first value of each query parameter, decoded.
+        headers: Names in lower case.
+        body: As the platform delivered it: text where it decoded the bytes itself, so that nobody does it twice.
+        origin: ``https://host`` by which the platform says it was reached.
+        path: The public path, stage or base path included.
+    """
+
+    __slots__ = ("body", "headers", "method", "origin", "path", "query")
+
+    def __init__(
+        self,
+        method: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: str | bytes,
+        origin: str,
+        path: str,
+    ) -> None:
+        self.method = method
+        self.query = query
+        self.headers = headers
+        self.body = body
+        self.origin = origin
+        self.path = path
+
+    def body_bytes(self) -> bytes:
+        """The body as the bytes that were signed.
+
+        Raises:
+            UnicodeEncodeError: The text has no UTF-8 form, so no client can have sent it.
+        """
+        body = self.body
+        return body.encode() if isinstance(body, str) else body
+
+
+class Reply:
+    """What we answer: a status, headers in lower case, and a body of JSON text."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: dict[str, str], body: str) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+class Outbound:
+    """A request that we want sent: the value that generators yield to a transport."""
+
+    __slots__ = ("body", "headers", "method", "url")
+
+    def __init__(self, method: str, url: str, headers: dict[str, str], body: str | None = None) -> None:
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.body = body
+
+
+class OutboundReply:
+    """What came back: a status, headers in lower case, and the body's bytes."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        self.status = status
+        self.body = body
+        self.headers = headers
+
+    @property
+    def ok(self) -> bool:
+        """True for a status of 200 to 299."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - HTTP's own numbers

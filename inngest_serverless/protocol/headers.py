@@ -1,0 +1,25 @@
+"""Header names, lower case as they are compared and sent. Source: docs/protocol.md, sections 1, 2, 6 and 7."""
+
+from __future__ import annotations
+
+from inngest_serverless.version import __version__
+
+CONTENT_TYPE = "content-type"
+AUTHORIZATION = "authorization"
+RETRY_AFTER = "retry-after"
+SDK = "x-inngest-sdk"
+REQUEST_VERSION = "x-inngest-req-version"
+FRAMEWORK = "x-inngest-framework"
+PLATFORM = "x-inngest-platform"
+ENV = "x-inngest-env"
+SIGNATURE = "x-inngest-signature"
+NO_RETRY = "x-inngest-no-retry"
+SERVER_KIND = "x-inngest-server-kind"
+EXPECTED_SERVER_KIND = "x-inngest-expected-server-kind"
+SYNC_KIND = "x-inngest-sync-kind"
+EVENT_ID_SEED = "x-inngest-event-id-seed"
+
+JSON = "application/json"
+SDK_LANGUAGE = "python"
+SDK_VALUE = f"inngest-serverless:v{__version__}"
+REQUEST_VERSION_VALUE = "2"

@@ -1,0 +1,132 @@
+"""Signatures of requests and replies, and the bearer token. Source: docs/protocol.md, section 6."""
+
+from __future__ import annotations
+
+import hmac
+from hashlib import sha256
+
+from inngest_serverless.errors import (
+    ConfigurationError,
+    ExpiredSignatureError,
+    InvalidSignatureError,
+    InvalidTimestampError,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["SigningKey", "sign", "verify"]
+
+_TOLERANCE_SECONDS = 300
+# The server fetches state over the API beyond this size, so no honest request is larger.
+_CANONICAL_LIMIT = 4 * 1024 * 1024
+
+
+class SigningKey:
+    """A signing key, kept out of every repr.
+
+    Args:
+        text: The key as Inngest shows it: ``signkey-{environment}-{hex}``.
+
+    Attributes:
+        secret: The bytes that sign.
+    """
+
+    __slots__ = ("_prefix", "_text", "secret")
+
+    def __init__(self, text: str) -> None:
+        self._text = text = text.strip()
+        parts = text.split("-", 2)
+        prefixed = len(parts) == 3 and parts[0] == "signkey"  # noqa: PLR2004 - prefix, environment, key
+        self._prefix = f"signkey-{parts[1]}-" if prefixed else ""
+        self.secret = text[len(self._prefix) :].encode()
+
+    def __repr__(self) -> str:
+        return "SigningKey(***)"
+
+    def hashed(self) -> str:
+        """The hash by which the server knows the key.
+
+        Raises:
+            ConfigurationError: The key is not hexadecimal.
+        """
+        try:
+            return sha256(bytes.fromhex(self.secret.decode())).hexdigest()
+        except ValueError:
+            raise ConfigurationError(
+                "the signing key is not hexadecimal behind its 'signkey-...-' prefix: "
+                "copy it again from the Inngest dashboard into INNGEST_SIGNING_KEY"
+            ) from None
+
+    def bearer(self) -> str:
+        """The value of an Authorization header.
+
+        Raises:
+            ConfigurationError: The key is not hexadecimal.
+        """
+        return f"Bearer {self._prefix}{self.hashed()}"
+
+
+def sign(body: bytes, key: SigningKey, at: float) -> str:
+    """The signature header for ``body`` at the Unix time ``at`` in seconds."""
+    seconds = str(int(at))
+    return f"t={seconds}&s={_digest(body, key, seconds)}"
+
+
+def verify(signature: str | None, keys: Sequence[SigningKey], body: bytes, now: float) -> SigningKey:
+    """Find the key that a request was signed with.
+
+    Args:
+        signature: The signature header, or None.
+        keys: The keys to try, in order.
+        body: The bytes as they arrived.
+        now: Unix time in seconds.
+
+    Returns:
+        The key that matched; replies are signed with it.
+
+    Raises:
+        ExpiredSignatureError: It was made more than five minutes before or after ``now``.
+        InvalidTimestampError: Its time is not a number.
+        InvalidSignatureError: It is missing, malformed, or matches none of the keys.
+    """
+    seconds, given = _parts(signature)
+    if abs(now - int(seconds)) > _TOLERANCE_SECONDS:
+        raise ExpiredSignatureError("the signature's time is more than five minutes from now")
+    for key in keys:
+        if hmac.compare_digest(_digest(body, key, seconds), given):
+            return key
+    if (canonical := _canonical(body)) is not None:
+        for key in keys:
+            if hmac.compare_digest(_digest(canonical, key, seconds), given):
+                return key
+    raise InvalidSignatureError("the signature matches none of the keys")
+
+
+def _parts(signature: str | None) -> tuple[str, str]:
+    fields: dict[str, str] = {}
+    for part in (signature or "").split("&"):
+        name, _, value = part.partition("=")
+        fields[name] = value
+    seconds, given = fields.get("t", ""), fields.get("s", "")
+    if not (seconds and given.isascii()):
+        raise InvalidSignatureError("the signature is missing or malformed")
+    if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= 12):  # noqa: PLR2004 - 30,000 years
+        raise InvalidTimestampError("the signature's time is not a number of seconds")
+    return seconds, given
+
+
+def _digest(body: bytes, key: SigningKey, seconds: str) -> str:
+    mac = hmac.new(key.secret, body, sha256)
+    mac.update(seconds.encode())
+    return mac.hexdigest()
+
+
+def _canonical(body: bytes) -> bytes | None:
+    """The JCS form of a body that a gateway may have written anew, or None where there is none to try."""
+    if not body or len(body) > _CANONICAL_LIMIT:
+        return None
+    from inngest_serverless.protocol.jcs import canonicalize
+
+    return canonicalize(body)
