@@ -68,8 +68,8 @@ def _v2_path(event: Event, context: Event) -> str:
     stage = context.get("stage")
     domain = context.get("domainName") or ""
     # Behind a custom domain the path still starts with the stage, which is no part of the public URL there.
-    if stage and stage != "$default" and ".execute-api." not in domain and path.startswith(f"/{stage}/"):
-        return path[len(stage) + 1 :]
+    if stage and stage != "$default" and ".execute-api." not in domain and f"{path}/".startswith(f"/{stage}/"):
+        return path[len(stage) + 1 :] or "/"
     return path
 
 

@@ -1,0 +1,1 @@
+"""Deployable entrypoints: wiring only."""

@@ -1,0 +1,49 @@
+"""The local engine's clock and what is due on it: time moves from one entry to the next, not by itself."""
+
+from __future__ import annotations
+
+import heapq
+from itertools import count
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Agenda"]
+
+
+class Agenda:
+    """Actions in the order of their time, and of their entry where the time is the same.
+
+    Args:
+        start_ms: What the clock says at first, in Unix milliseconds.
+    """
+
+    def __init__(self, start_ms: int) -> None:
+        self.now_ms = start_ms
+        self._entries: list[tuple[int, int, Callable[[], None]]] = []
+        self._numbers = count()
+
+    def after(self, delay_ms: int, action: Callable[[], None]) -> None:
+        """Enter an action for ``delay_ms`` milliseconds from now."""
+        entry = (self.now_ms + max(delay_ms, 0), next(self._numbers), action)
+        heapq.heappush(self._entries, entry)
+
+    def next_ms(self) -> int | None:
+        """When the next action is due, or None if there is none."""
+        return self._entries[0][0] if self._entries else None
+
+    def do_next(self) -> bool:
+        """Move the clock to the next action and do it; returns False if there is none."""
+        if not self._entries:
+            return False
+        at_ms, _, action = heapq.heappop(self._entries)
+        self.now_ms = max(self.now_ms, at_ms)
+        action()
+        return True
+
+    def advance_to(self, at_ms: int) -> None:
+        """Do everything that is due up to an instant, and let the clock say it."""
+        while (due := self.next_ms()) is not None and due <= at_ms:
+            self.do_next()
+        self.now_ms = max(self.now_ms, at_ms)

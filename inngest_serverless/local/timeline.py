@@ -1,0 +1,82 @@
+"""A run's timeline, drawn for a terminal."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from inngest_serverless.local.runs import Moment, Run
+
+__all__ = ["draw", "moment_line"]
+
+_STYLES = {
+    "StepRun": "green",
+    "Returned": "bold green",
+    "StepError": "yellow",
+    "Retrying": "yellow",
+    "StepFailed": "red",
+    "Failed": "bold red",
+    "Sleep": "blue",
+    "WaitForEvent": "blue",
+    "InvokeFunction": "magenta",
+}
+_WORDS = {
+    "Started": "run started",
+    "StepPlanned": "planned",
+    "StepRun": "ran",
+    "StepError": "raised, will be tried again",
+    "StepFailed": "failed",
+    "Sleep": "sleeps",
+    "Woke": "woke",
+    "WaitForEvent": "waits for an event",
+    "Received": "received it",
+    "TimedOut": "timed out",
+    "InvokeFunction": "invokes a function",
+    "Invoked": "got its result",
+    "Retrying": "raised, will be called again",
+    "Returned": "run completed",
+    "Failed": "run failed",
+}
+
+
+def draw(run: Run) -> Table:
+    """A table of everything that happened in a run, with the time since its start."""
+    table = Table(title=f"{run.function.name}: run {run.id}", title_justify="left", expand=False)
+    table.add_column("after", justify="right", no_wrap=True)
+    table.add_column("step", no_wrap=True)
+    table.add_column("what happened")
+    table.add_column("call", justify="right", no_wrap=True)
+    start_ms = run.timeline[0].at_ms
+    for moment in run.timeline:
+        table.add_row(
+            _since(moment.at_ms - start_ms),
+            moment.step or "-",
+            _what(moment),
+            f"{moment.took_ms:.1f} ms" if moment.took_ms else "",
+        )
+    return table
+
+
+def moment_line(moment: Moment) -> str:
+    """One moment in a few words, for a progress display."""
+    subject = f"{moment.step}: " if moment.step else ""
+    return f"{subject}{_WORDS.get(moment.kind, moment.kind)}{f' ({moment.detail})' if moment.detail else ''}"
+
+
+def _what(moment: Moment) -> Text:
+    text = Text(_WORDS.get(moment.kind, moment.kind), style=_STYLES.get(moment.kind, ""))
+    if moment.attempt:
+        text.append(f" on attempt {moment.attempt + 1}")
+    if moment.detail:
+        text.append(f"  {moment.detail}", style="dim")
+    return text
+
+
+def _since(millis: int) -> str:
+    duration = timedelta(milliseconds=millis)
+    clock = f"{duration.seconds // 3600:02}:{duration.seconds // 60 % 60:02}:{duration.seconds % 60:02}"
+    return f"{duration.days}d {clock}" if duration.days else clock
