@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from inngest_serverless.engine.context import AsyncContext, Context
     from inngest_serverless.errors import (
         ConfigurationError,
+        EventNotReceivedError,
+        EventValidationError,
         ExpiredSignatureError,
         InngestError,
         InvalidSignatureError,
@@ -24,23 +26,48 @@ if TYPE_CHECKING:
         StepError,
     )
     from inngest_serverless.events import Event
-    from inngest_serverless.functions import Function, Trigger, create_function, cron_trigger, event_trigger
+    from inngest_serverless.failures import RunFailure
+    from inngest_serverless.flow_control import (
+        Batch,
+        Cancel,
+        Concurrency,
+        Debounce,
+        Priority,
+        RateLimit,
+        Singleton,
+        Throttle,
+        Timeouts,
+    )
+    from inngest_serverless.functions import Function, create_function
+    from inngest_serverless.triggers import Trigger, cron_trigger, event_trigger
 
 __all__ = [
     "AsyncContext",
+    "Batch",
+    "Cancel",
+    "Concurrency",
     "ConfigurationError",
     "Context",
+    "Debounce",
     "Event",
+    "EventNotReceivedError",
+    "EventValidationError",
     "ExpiredSignatureError",
     "Function",
     "InngestError",
     "InvalidSignatureError",
     "InvalidTimestampError",
     "NonRetriableError",
+    "Priority",
+    "RateLimit",
     "RetryAfterError",
+    "RunFailure",
     "SendEventsError",
     "SignatureError",
+    "Singleton",
     "StepError",
+    "Throttle",
+    "Timeouts",
     "Trigger",
     "__version__",
     "create_function",
@@ -54,6 +81,8 @@ _HOMES = {
     "inngest_serverless.engine.context": ("AsyncContext", "Context"),
     "inngest_serverless.errors": (
         "ConfigurationError",
+        "EventNotReceivedError",
+        "EventValidationError",
         "ExpiredSignatureError",
         "InngestError",
         "InvalidSignatureError",
@@ -65,7 +94,20 @@ _HOMES = {
         "StepError",
     ),
     "inngest_serverless.events": ("Event",),
-    "inngest_serverless.functions": ("Function", "Trigger", "create_function", "cron_trigger", "event_trigger"),
+    "inngest_serverless.failures": ("RunFailure",),
+    "inngest_serverless.flow_control": (
+        "Batch",
+        "Cancel",
+        "Concurrency",
+        "Debounce",
+        "Priority",
+        "RateLimit",
+        "Singleton",
+        "Throttle",
+        "Timeouts",
+    ),
+    "inngest_serverless.functions": ("Function", "create_function"),
+    "inngest_serverless.triggers": ("Trigger", "cron_trigger", "event_trigger"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

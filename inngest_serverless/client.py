@@ -1,77 +1,200 @@
-"""Sends events. Source: docs/protocol.md, section 9."""
+"""The client: sends events and signals from any Python program. Source: docs/protocol.md, section 9."""
 
 from __future__ import annotations
 
-from inngest_serverless.errors import ConfigurationError, SendEventsError, TransportError
-from inngest_serverless.events import event_list
-from inngest_serverless.protocol import headers as names
-from inngest_serverless.protocol.exchange import Outbound
-from inngest_serverless.serialization import encode
+import os
+import time
+from collections.abc import Mapping
+from functools import cache
+
+from inngest_serverless.config import Settings
+from inngest_serverless.errors import ConfigurationError
+from inngest_serverless.events import Event
+from inngest_serverless.sending import sending, signalling
+from inngest_serverless.transport import Transport, drive, drive_async, pause, pause_async
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator
-    from typing import Any
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeVar
 
-    from inngest_serverless.config import Settings
-    from inngest_serverless.protocol.exchange import OutboundReply
+    from inngest_serverless.sending import Sending
 
-__all__ = ["sending"]
+    T = TypeVar("T")
+    Sendable = Event[Any] | Mapping[str, Any]
 
-_DEV_EVENT_KEY = "dev"
-_SEED_BYTES = 10
+__all__ = ["Client", "send", "send_async", "send_many", "send_many_async"]
 
 
-def sending(settings: Settings, events: Any, now: float) -> Generator[Outbound, OutboundReply, list[str]]:
-    """Send events; yields the request to send and returns the events' IDs.
+class Client:
+    """Sends events, which start runs, and signals, which runs wait for.
+
+    A client keeps its connections open for the next call; make one and use it throughout. It may be used from several
+    threads and event loops. What is not given is read from the environment.
 
     Args:
-        settings: Where to send them and with which key.
-        events: One event or several, as ``Event`` or as mappings.
-        now: Unix time in seconds, the time of events that have none.
+        event_key: The key to send events with (INNGEST_EVENT_KEY). A dev server needs none.
+        signing_key: The key to send signals with (INNGEST_SIGNING_KEY). A dev server needs none.
+        signing_key_fallback: The key for signals where the other is refused (INNGEST_SIGNING_KEY_FALLBACK).
+        env: The branch environment (INNGEST_ENV).
+        is_dev: Whether to send to a dev server (INNGEST_DEV).
+        api_base_url: The origin for signals (INNGEST_API_BASE_URL), e.g. ``"https://api.inngest.com"``.
+        event_api_base_url: The origin for events (INNGEST_EVENT_API_BASE_URL), e.g. ``"https://inn.gs"``.
 
-    Raises:
-        ConfigurationError: There is no event key, or an event has no name.
-        SendEventsError: They were not accepted.
+    Source: docs/protocol.md, sections 9 and 10.
     """
-    key = settings.event_key or (_DEV_EVENT_KEY if settings.is_dev else None)
-    if key is None:
-        raise ConfigurationError("no event key: set INNGEST_EVENT_KEY, or INNGEST_DEV=1 to work with a dev server")
-    millis = int(now * 1000)
-    body = [{"ts": millis} | document for document in event_list(events)]
-    if not body:
-        return []
-    headers = {
-        names.CONTENT_TYPE: names.JSON,
-        names.SDK: names.SDK_VALUE,
-        names.EVENT_ID_SEED: f"{millis},{_random_text()}",
-    }
-    if settings.env:
-        headers[names.ENV] = settings.env
-    try:
-        reply = yield Outbound("POST", f"{settings.event_api_origin}/e/{key}", headers, encode(body))
-    except TransportError as error:
-        raise SendEventsError(f"{len(body)} events were not sent: {error}") from error
-    return _ids(reply)
+
+    __slots__ = ("_draw", "_keys", "_now", "_pause", "_pause_async", "_settings", "_transport")
+
+    def __init__(
+        self,
+        *,
+        event_key: str | None = None,
+        signing_key: str | None = None,
+        signing_key_fallback: str | None = None,
+        env: str | None = None,
+        is_dev: bool | None = None,
+        api_base_url: str | None = None,
+        event_api_base_url: str | None = None,
+    ) -> None:
+        settings = Settings.for_client(
+            os.environ,
+            event_key=event_key,
+            signing_key=signing_key,
+            signing_key_fallback=signing_key_fallback,
+            env=env,
+            is_dev=is_dev,
+            api_origin=api_base_url and api_base_url.rstrip("/"),
+            event_api_origin=event_api_base_url and event_api_base_url.rstrip("/"),
+        )
+        self._set_up(settings, Transport())
+
+    @classmethod
+    def from_settings(cls, settings: Settings, transport: Transport) -> Client:
+        """A client for who has both already: a handler, which sends what its functions send."""
+        client = cls.__new__(cls)
+        client._set_up(settings, transport)
+        return client
+
+    def _set_up(self, settings: Settings, transport: Transport) -> None:
+        self._settings = settings
+        self._keys = list(settings.signing_keys)
+        self._transport = transport
+        # Chance and time, which tests replace.
+        self._now: Callable[[], float] = time.time
+        self._draw: Callable[[], float] | None = None
+        self._pause = pause
+        self._pause_async = pause_async
+
+    def send(self, event: Sendable) -> str:
+        """Send an event.
+
+        It is sent up to five times if there is no reply or one with status 429 or 5xx; the server takes it once.
+
+        Args:
+            event: An ``Event``, or a mapping with the fields ``name``, ``data``, ``user``, ``id``, ``ts`` (Unix
+                milliseconds; now if it has none) and ``v``, of which only the name is required.
+
+        Returns:
+            The event's ID.
+
+        Raises:
+            ConfigurationError: There is no event key, or it is not one event.
+            EventValidationError: A field of it is missing or wrong, or JSON cannot hold it.
+            SendEventsError: It was not accepted.
+
+        Source: docs/protocol.md, section 9.
+        """
+        return self._drive(self._sending_one(event))
+
+    async def send_async(self, event: Sendable) -> str:
+        """As ``send``, in async code."""
+        return await self._drive_async(self._sending_one(event))
+
+    def send_many(self, events: Sendable | Iterable[Sendable]) -> list[str]:
+        """Send events.
+
+        They go out in requests of at most 5,000 events and 512 KiB of JSON, one after the other, each tried as in
+        ``send``. An event that is larger goes alone, and the server decides.
+
+        Args:
+            events: The events, each as in ``send``; a single one will do.
+
+        Returns:
+            The events' IDs, in the order of the events.
+
+        Raises:
+            ConfigurationError: There is no event key.
+            EventValidationError: One of them cannot be sent; none was.
+            SendEventsError: Not all were accepted; its ``ids`` has the IDs of those that were.
+
+        Source: docs/protocol.md, section 9.
+        """
+        return self._drive(sending(self._settings, events, self._now(), self._draw))
+
+    async def send_many_async(self, events: Sendable | Iterable[Sendable]) -> list[str]:
+        """As ``send_many``, in async code."""
+        return await self._drive_async(sending(self._settings, events, self._now(), self._draw))
+
+    def send_signal(self, signal: str, data: Any = None) -> str | None:
+        """Send a signal to the run that waits for it.
+
+        It is tried again as in ``send``. If only the reply to the first try was lost, the run waits no more, and the
+        result is None.
+
+        Args:
+            signal: The signal's name, which is unique among the waiting runs.
+            data: What goes with it: a JSON value.
+
+        Returns:
+            The ID of the run that got it, or None if no run waits for it.
+
+        Raises:
+            ConfigurationError: There is no signing key, or it is not hexadecimal.
+            EventValidationError: It has no name, or JSON cannot hold the data.
+            SendEventsError: It was not accepted.
+
+        Source: docs/protocol.md, sections 6 and 9.
+        """
+        return self._drive(signalling(self._settings, self._keys, signal, data, self._now(), self._draw))
+
+    async def send_signal_async(self, signal: str, data: Any = None) -> str | None:
+        """As ``send_signal``, in async code."""
+        return await self._drive_async(signalling(self._settings, self._keys, signal, data, self._now(), self._draw))
+
+    def _sending_one(self, event: Sendable) -> Sending[str]:
+        if not isinstance(event, (Event, Mapping)):
+            raise ConfigurationError(f"{type(event).__name__} is not an event: use send_many to send several")
+        [event_id] = yield from sending(self._settings, event, self._now(), self._draw)
+        return event_id
+
+    def _drive(self, steps: Sending[T]) -> T:
+        return drive(steps, self._transport.send, pause=self._pause)
+
+    async def _drive_async(self, steps: Sending[T]) -> T:
+        return await drive_async(steps, self._transport.send_async, pause=self._pause_async)
 
 
-def _random_text() -> str:
-    from base64 import b64encode
-    from os import urandom
-
-    return b64encode(urandom(_SEED_BYTES)).decode()
+@cache
+def _default() -> Client:
+    return Client()
 
 
-def _ids(reply: OutboundReply) -> list[str]:
-    from json import loads
+def send(event: Sendable) -> str:
+    """Send an event, with a client that is set up by the environment; as ``Client.send``."""
+    return _default().send(event)
 
-    try:
-        document = loads(reply.body)
-        ids, fault = document.get("ids"), document.get("error")
-    except (ValueError, AttributeError):
-        ids, fault = None, None
-    if reply.ok and isinstance(ids, list):
-        return [str(item) for item in ids]
-    raise SendEventsError(
-        f"the event API answered {reply.status}: {fault or 'no IDs'}", ids if isinstance(ids, list) else ()
-    )
+
+async def send_async(event: Sendable) -> str:
+    """As ``send``, in async code."""
+    return await _default().send_async(event)
+
+
+def send_many(events: Iterable[Sendable]) -> list[str]:
+    """Send events, with a client that is set up by the environment; as ``Client.send_many``."""
+    return _default().send_many(events)
+
+
+async def send_many_async(events: Iterable[Sendable]) -> list[str]:
+    """As ``send_many``, in async code."""
+    return await _default().send_many_async(events)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-__all__ = ["DEFAULT_MAX_BODY_SIZE", "Settings"]
+__all__ = ["DEFAULT_MAX_BODY_SIZE", "Settings", "dev_server"]
 
 DEFAULT_MAX_BODY_SIZE = 100 * 1024 * 1024
 
@@ -27,7 +27,7 @@ class Settings:
     """Everything that can be set about an app.
 
     Attributes:
-        app_id: The app's ID.
+        app_id: The app's ID; empty for a client that serves no app.
         app_version: The version to show for it, or None.
         signing_key: The key that requests are verified with, or None.
         signing_key_fallback: The key to try next, while keys are rotated, or None.
@@ -91,7 +91,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], **options: Any) -> Settings:
-        """Read the settings; an option that is not None wins over the environment.
+        """Read the settings of an app; an option that is not None wins over the environment.
 
         Args:
             environ: The environment variables of docs/protocol.md, section 10, and INNGEST_APP_ID or the platform's
@@ -101,13 +101,25 @@ class Settings:
         Raises:
             ConfigurationError: The app has no ID, an option is unknown, or streaming is asked for.
         """
-        unknown = sorted(set(options) - set(cls.__slots__))
-        if unknown:
-            raise ConfigurationError(f"unknown option {unknown[0]!r}: the options are {', '.join(cls.__slots__)}")
+        settings = cls.for_client(environ, **options)
         if _is_on(environ.get("INNGEST_STREAMING")):
             raise ConfigurationError(
                 "INNGEST_STREAMING is set, but this toolkit answers each call with one step and never streams: unset it"
             )
+        if not settings.app_id:
+            raise ConfigurationError("the app has no ID: pass app_id='...' or set INNGEST_APP_ID")
+        return settings
+
+    @classmethod
+    def for_client(cls, environ: Mapping[str, str], **options: Any) -> Settings:
+        """As ``from_env``, for who sends and serves nothing: it needs no app ID.
+
+        Raises:
+            ConfigurationError: An option is unknown.
+        """
+        unknown = sorted(set(options) - set(cls.__slots__))
+        if unknown:
+            raise ConfigurationError(f"unknown option {unknown[0]!r}: the options are {', '.join(cls.__slots__)}")
         given = {name: value for name, value in options.items() if value is not None}
         return cls(
             _from_environment(environ, given.get("is_dev"))
@@ -117,20 +129,23 @@ class Settings:
         )
 
 
-def _from_environment(environ: Mapping[str, str], wants_dev: bool | None) -> dict[str, Any]:
+def dev_server(environ: Mapping[str, str]) -> str:
+    """The origin of the dev server: the one in INNGEST_DEV, or where it listens by default."""
     dev = environ.get("INNGEST_DEV", "").strip()
-    dev_server = dev.rstrip("/") if "://" in dev else _DEV_SERVER
-    is_dev = _is_on(dev) if wants_dev is None else wants_dev
+    return dev.rstrip("/") if "://" in dev else _DEV_SERVER
+
+
+def _from_environment(environ: Mapping[str, str], wants_dev: bool | None) -> dict[str, Any]:
+    is_dev = _is_on(environ.get("INNGEST_DEV")) if wants_dev is None else wants_dev
+    api, event_api = (dev_server(environ),) * 2 if is_dev else (_CLOUD_API, _CLOUD_EVENT_API)
     base = environ.get("INNGEST_BASE_URL")
     return {
         "app_version": environ.get("INNGEST_APP_VERSION") or None,
         "event_key": environ.get("INNGEST_EVENT_KEY") or None,
         "env": environ.get("INNGEST_ENV") or None,
         "is_dev": is_dev,
-        "api_origin": _origin(environ.get("INNGEST_API_BASE_URL") or base, dev_server if is_dev else _CLOUD_API),
-        "event_api_origin": _origin(
-            environ.get("INNGEST_EVENT_API_BASE_URL") or base, dev_server if is_dev else _CLOUD_EVENT_API
-        ),
+        "api_origin": _origin(environ.get("INNGEST_API_BASE_URL") or base, api),
+        "event_api_origin": _origin(environ.get("INNGEST_EVENT_API_BASE_URL") or base, event_api),
         "serve_origin": _origin(environ.get("INNGEST_SERVE_ORIGIN"), "") or None,
         "serve_path": environ.get("INNGEST_SERVE_PATH") or None,
         "max_body_size": DEFAULT_MAX_BODY_SIZE,
@@ -155,9 +170,7 @@ def _app_id(environ: Mapping[str, str], given: Mapping[str, Any]) -> str:
         or environ.get("AWS_LAMBDA_FUNCTION_NAME")
         or environ.get("K_SERVICE")
     )
-    if not isinstance(app_id, str) or not app_id.strip():
-        raise ConfigurationError("the app has no ID: pass app_id='...' or set INNGEST_APP_ID")
-    return app_id.strip()
+    return app_id.strip() if isinstance(app_id, str) else ""
 
 
 def _is_on(value: str | None) -> bool:

@@ -7,9 +7,12 @@
         ├── ConfigurationError            the code or its settings are wrong; never retried
         ├── NonRetriableError             raised by users: stop retrying this step or function
         │   ├── OutputError               a result that JSON cannot hold
+        │   ├── EventValidationError      an event whose data does not fit its type
+        │   ├── EventNotReceivedError     wait_for_event(required=True) was over before the event came
         │   └── NestedStepError           a step was called inside another step's body
         ├── RetryAfterError               raised by users: retry, but not before a given time
         ├── StepError                     a step that failed for good, met again on replay; catch it to compensate
+        ├── ResultTypeError               a remembered result that does not fit its type any more
         ├── SignatureError                a request that was not signed with our key
         │   ├── ExpiredSignatureError     signed more than five minutes ago (or ahead)
         │   ├── InvalidSignatureError     missing, malformed, or made with another key or for another body
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CallRequestError",
     "ConfigurationError",
+    "EventNotReceivedError",
+    "EventValidationError",
     "ExpiredSignatureError",
     "InngestError",
     "InvalidSignatureError",
@@ -39,6 +44,7 @@ __all__ = [
     "NestedStepError",
     "NonRetriableError",
     "OutputError",
+    "ResultTypeError",
     "RetryAfterError",
     "SendEventsError",
     "SignatureError",
@@ -71,6 +77,14 @@ class NonRetriableError(InngestError):
 
 class OutputError(NonRetriableError):
     """A step or a function returned something that JSON cannot hold."""
+
+
+class EventValidationError(NonRetriableError):
+    """The data of an event does not fit its type; the message lists the fields, never their values."""
+
+
+class EventNotReceivedError(NonRetriableError):
+    """An event that was required did not come in time."""
 
 
 class NestedStepError(NonRetriableError):
@@ -111,6 +125,10 @@ class StepError(InngestError):
         self.message = message
         self.stack = stack
         self.step_id = step_id
+
+
+class ResultTypeError(InngestError):
+    """A remembered result does not fit the type that the code now gives it; retried, as a deployment may mend it."""
 
 
 class SignatureError(InngestError):

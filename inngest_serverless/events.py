@@ -4,95 +4,186 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from inngest_serverless.errors import ConfigurationError
+from inngest_serverless.errors import ConfigurationError, EventValidationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
+    from typing import Any, ClassVar, Generic, Self
 
-__all__ = ["Event", "event_json"]
+    from typing_extensions import TypeVar
+
+    D = TypeVar("D", default=dict[str, Any])
+else:
+    from inngest_serverless.generics import Generic
+
+    D = None
+
+__all__ = ["Event", "event_json", "event_list"]
 
 
-class Event:
-    """An event.
+class Event(Generic[D]):
+    """An event, with data of any shape or of a type of its own.
+
+    A type of event is a class with a name; its data is checked when it arrives::
+
+        class AccountCreated(Event[Signup], name="api/account.created"): ...
 
     Attributes:
         name: What happened, e.g. ``"api/account.created"``.
-        data: The payload, a JSON object.
+        data: The payload: a dict, or an instance of the event's data type.
         user: Facts about the user it concerns, a JSON object.
         id: Its ID; events with the same ID are taken once. None lets the server give one.
         ts: When it happened, in Unix milliseconds. None means now.
         v: The payload's version, or None.
+        event_name: The name of a type of event; "" for events of any name.
+        data_type: The type of its data, or None for a dict.
 
     Source: docs/protocol.md, sections 2 and 9.
     """
 
     __slots__ = ("data", "id", "name", "ts", "user", "v")
 
+    event_name: ClassVar[str] = ""
+    data_type: ClassVar[Any] = None
+
+    def __init_subclass__(cls, *, name: str = "", **kwargs: Any) -> None:
+        """Declare a type of event.
+
+        Raises:
+            ConfigurationError: It has no name.
+        """
+        super().__init_subclass__(**kwargs)
+        cls.event_name = name or cls.event_name
+        if not cls.event_name:
+            raise ConfigurationError(
+                f"event type {cls.__name__} has no name: "
+                f"write class {cls.__name__}(Event[...], name='app/thing.happened')"
+            )
+        for base in cls.__dict__.get("__orig_bases__", ()):
+            arguments = getattr(base, "__args__", ())
+            if arguments and isinstance(base.__origin__, type) and issubclass(base.__origin__, Event):
+                cls.data_type = arguments[0]
+
     def __init__(
         self,
-        name: str,
-        data: Mapping[str, Any] | None = None,
+        name: str = "",
+        data: D | None = None,
         user: Mapping[str, Any] | None = None,
         id: str | None = None,  # noqa: A002 - the field's name on the wire
         ts: int | None = None,
         v: str | None = None,
     ) -> None:
-        self.name = name
-        self.data: dict[str, Any] = {} if data is None else dict(data)
+        self.name = name or self.event_name
+        self.data: D = {} if data is None else data  # type: ignore[assignment]
         self.user: dict[str, Any] = {} if user is None else dict(user)
         self.id = id
         self.ts = ts
         self.v = v
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Event:
-        """An event from its JSON object, which has at least a name."""
+    def from_dict(cls, document: Mapping[str, Any]) -> Self:
+        """An event from its JSON object, which has at least a name.
+
+        Raises:
+            EventValidationError: Its data does not fit the event's data type.
+        """
         event = cls.__new__(cls)
         get = document.get
         event.name = document["name"]
-        event.data = get("data") or {}
+        data: Any = get("data") or {}
         event.user = get("user") or {}
         event.id = get("id")
         event.ts = get("ts")
         event.v = get("v")
+        if cls.data_type is not None:
+            from inngest_serverless.result_types import validate_event_data
+
+            data = validate_event_data(cls.data_type, data, event.name)
+        event.data = data
         return event
 
     def to_dict(self) -> dict[str, Any]:
         """Its JSON object, without the fields that are not set."""
-        document: dict[str, Any] = {"name": self.name, "data": self.data}
+        data: Any = self.data
+        if not isinstance(data, Mapping):
+            from inngest_serverless.result_types import jsonable
+
+            data = jsonable(data)
+        document: dict[str, Any] = {"name": self.name, "data": data}
         optional = {"user": self.user or None, "id": self.id, "ts": self.ts, "v": self.v}
         document.update((key, value) for key, value in optional.items() if value is not None)
         return document
 
+    def to_event(self) -> Event[dict[str, Any]]:
+        """The same event without its type: data as a dict."""
+        return Event.from_dict(self.to_dict())
+
+    def validate(self) -> None:
+        """Check that the event can be sent.
+
+        Raises:
+            EventValidationError: It has no name, its data is no JSON object, its time is no positive number of
+                milliseconds, or its data does not fit its type.
+        """
+        document = self.to_dict()
+        check_event(document)
+        if self.data_type is not None:
+            self.from_dict(document)
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Event) and all(getattr(self, key) == getattr(other, key) for key in self.__slots__)
+        return isinstance(other, Event) and all(getattr(self, key) == getattr(other, key) for key in Event.__slots__)
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"Event(name={self.name!r}, id={self.id!r})"
+        return f"{type(self).__name__}(name={self.name!r}, id={self.id!r})"
 
 
-def event_json(event: Event | Mapping[str, Any]) -> dict[str, Any]:
+def check_event(document: Mapping[str, Any]) -> None:
+    """Check an event's JSON object before it is sent.
+
+    Raises:
+        EventValidationError: A field is missing or wrong; the message names it, never its value.
+    """
+    name = document.get("name")
+    if not isinstance(name, str) or not name.strip():
+        raise EventValidationError("an event without a name cannot be sent: give it name='app/thing.happened'")
+    for field, kinds, what in _FIELDS:
+        if document.get(field) is not None and not isinstance(document[field], kinds):
+            raise EventValidationError(f"event {name!r}: {field} must be {what}")
+    ts = document.get("ts")
+    if ts is not None and (isinstance(ts, bool) or ts <= 0):
+        raise EventValidationError(f"event {name!r}: ts must be Unix milliseconds")
+
+
+_FIELDS: tuple[tuple[str, type, str], ...] = (
+    ("data", Mapping, "an object"),
+    ("user", Mapping, "an object"),
+    ("id", str, "text"),
+    ("ts", int, "Unix milliseconds"),
+    ("v", str, "text"),
+)
+
+
+def event_json(event: Event[Any] | Mapping[str, Any]) -> dict[str, Any]:
     """The JSON object of an event that is to be sent.
 
     Raises:
-        ConfigurationError: It is neither an Event nor a mapping, or it has no name.
+        EventValidationError: A field is missing or wrong.
     """
     document = event.to_dict() if isinstance(event, Event) else dict(event)
-    name = document.get("name")
-    if not isinstance(name, str) or not name:
-        raise ConfigurationError("an event without a name cannot be sent: give it name='app/thing.happened'")
+    check_event(document)
     return document
 
 
-def event_list(events: Event | Mapping[str, Any] | Iterable[Event | Mapping[str, Any]]) -> list[dict[str, Any]]:
+def event_list(
+    events: Event[Any] | Mapping[str, Any] | Iterable[Event[Any] | Mapping[str, Any]],
+) -> list[dict[str, Any]]:
     """The JSON objects of one event or several.
 
     Raises:
-        ConfigurationError: One of them has no name.
+        EventValidationError: A field of one of them is missing or wrong.
     """
     if isinstance(events, Event):
         return [event_json(events)]

@@ -1,134 +1,113 @@
-"""Functions and their triggers: what users declare. Everything is checked here, when the module is imported."""
+"""Functions: what users declare. Everything is checked here, when the module is imported."""
 
 from __future__ import annotations
 
 from inngest_serverless.errors import ConfigurationError
+from inngest_serverless.failures import FAILED_EVENT
 from inngest_serverless.protocol.registration import composite_id
+from inngest_serverless.triggers import Trigger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from typing import Any
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+    from typing import Any, Generic, Protocol, TypeVar, overload
 
-__all__ = ["Function", "Trigger", "create_function", "cron_trigger", "event_trigger", "index_functions"]
+    from inngest_serverless.engine.context import AsyncContext, Context
+    from inngest_serverless.events import Event
+    from inngest_serverless.flow_control import (
+        Batch,
+        Cancel,
+        Concurrency,
+        Debounce,
+        Priority,
+        RateLimit,
+        Singleton,
+        Throttle,
+        Timeouts,
+    )
+
+    R = TypeVar("R")
+    R_co = TypeVar("R_co", covariant=True)
+
+    class Decorator(Protocol):
+        """What ``create_function`` returns."""
+
+        @overload
+        def __call__(self, handler: Callable[[AsyncContext[Any]], Coroutine[Any, Any, R]], /) -> Function[R]: ...
+        @overload
+        def __call__(self, handler: Callable[[Context[Any]], R], /) -> Function[R]: ...
+else:
+    from inngest_serverless.generics import Generic
+
+    R = None
+
+__all__ = ["Function", "create_function", "index_functions"]
 
 MAX_RETRIES = 20
 DEFAULT_RETRIES = 4
 
+_FLOW_CONTROL = {
+    "throttle": "Throttle",
+    "rateLimit": "RateLimit",
+    "debounce": "Debounce",
+    "priority": "Priority",
+    "batchEvents": "Batch",
+    "singleton": "Singleton",
+    "timeouts": "Timeouts",
+}
+
 # inspect.CO_COROUTINE; importing inspect would cost a cold start more than everything else here.
 _CO_COROUTINE = 0x80
 
-_CRON_FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day of month", 1, 31), ("month", 1, 12), ("day of week", 0, 7))
-_CRON_NAMES = {
-    "month": ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
-    "day of week": ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"],
-}
-_CRON_WORDS = {"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
 
-
-class Trigger:
-    """What starts a function: an event, or a schedule. Made by ``event_trigger`` and ``cron_trigger``."""
-
-    __slots__ = ("cron", "event", "expression")
-
-    def __init__(self, *, event: str | None = None, expression: str | None = None, cron: str | None = None) -> None:
-        self.event = event
-        self.expression = expression
-        self.cron = cron
-
-    def to_json(self) -> dict[str, str]:
-        """Its registration."""
-        if self.cron is not None:
-            return {"cron": self.cron}
-        return {"event": self.event or ""} | ({"expression": self.expression} if self.expression else {})
-
-
-def event_trigger(name: str, expression: str | None = None) -> Trigger:
-    """Run a function for each event of a name.
-
-    Args:
-        name: The event's name, e.g. ``"api/account.created"``.
-        expression: A CEL condition on it, e.g. ``"event.data.plan == 'pro'"``.
-
-    Raises:
-        ConfigurationError: The name is empty.
-    """
-    if not isinstance(name, str) or not name.strip():
-        raise ConfigurationError("event_trigger needs the name of an event, e.g. event_trigger('api/account.created')")
-    return Trigger(event=name, expression=expression)
-
-
-def cron_trigger(cron: str) -> Trigger:
-    """Run a function on a schedule.
-
-    Args:
-        cron: Five fields (minute, hour, day of month, month, day of week), or ``@daily`` and the like; a time zone
-            may stand before them: ``"TZ=Europe/Paris 0 12 * * 5"``. The default is UTC.
-
-    Raises:
-        ConfigurationError: The fields are wrong.
-    """
-    if not isinstance(cron, str):
-        raise ConfigurationError(f"cron_trigger needs text such as '0 12 * * 5', not {type(cron).__name__}")
-    if (fault := _cron_fault(cron)) is not None:
-        raise ConfigurationError(f"cron {cron!r}: {fault}; write five fields, e.g. '0 12 * * 5' for Fridays at 12:00")
-    return Trigger(cron=cron)
-
-
-def _cron_fault(cron: str) -> str | None:
-    fields = cron.split()
-    if fields and fields[0].startswith(("TZ=", "CRON_TZ=")):
-        fields = fields[1:]
-    if len(fields) == 1 and fields[0] in _CRON_WORDS:
-        return None
-    if len(fields) == 2 and fields[0] == "@every":  # noqa: PLR2004 - the word and its duration
-        return None
-    if len(fields) != len(_CRON_FIELDS):
-        return f"it has {len(fields)} fields"
-    for text, (name, low, high) in zip(fields, _CRON_FIELDS, strict=True):
-        if not all(_is_cron_part(part, name, low, high) for part in text.split(",")):
-            return f"the {name} {text!r} is not in {low}-{high}"
-    return None
-
-
-def _is_cron_part(part: str, name: str, low: int, high: int) -> bool:
-    span, slash, step = part.partition("/")
-    if slash and not (step.isdigit() and int(step) > 0):
-        return False
-    if span in {"*", "?"}:
-        return True
-    start, dash, end = span.partition("-")
-    first = _cron_number(start, name)
-    last = _cron_number(end, name) if dash else first
-    return first is not None and last is not None and low <= first <= last <= high
-
-
-def _cron_number(text: str, name: str) -> int | None:
-    names = _CRON_NAMES.get(name, [])
-    if text.upper() in names:
-        return names.index(text.upper()) + (name == "month")
-    return int(text) if text.isascii() and text.isdigit() else None
-
-
-class Function:
-    """A durable function. Made by ``create_function``.
+class Function(Generic[R]):
+    """A durable function, by the type of what it returns. Made by ``create_function``.
 
     Attributes:
         id: Its ID within the app.
-        name: The name shown for it.
         handler: The user's function, ``def f(ctx)`` or ``async def f(ctx)``.
         is_async: Whether the handler is a coroutine function.
         options: Its registration: name, triggers, retries, flow control.
+        event_types: The types of its events, by name.
+        on_failure: The handler of its failures, or None.
     """
 
-    __slots__ = ("handler", "id", "is_async", "name", "options")
+    __slots__ = ("event_types", "handler", "id", "is_async", "on_failure", "options")
 
-    def __init__(self, id: str, name: str, handler: Callable[..., Any], options: dict[str, Any]) -> None:  # noqa: A002
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - the field's name everywhere at Inngest
+        handler: Callable[..., Any],
+        options: dict[str, Any],
+        event_types: Mapping[str | None, type[Event[Any]]] | None = None,
+        on_failure: Callable[..., Any] | None = None,
+    ) -> None:
         self.id = id
-        self.name = name
         self.handler = handler
         self.is_async = is_coroutine_function(handler)
         self.options = options
+        self.event_types = event_types or {}
+        self.on_failure = on_failure
+
+    @property
+    def name(self) -> str:
+        """The name shown for it."""
+        return str(self.options["name"])
+
+    def failure_function(self, app_id: str) -> Function[Any] | None:
+        """The function that handles its failures, or None.
+
+        Source: docs/protocol.md, section 7.
+        """
+        if self.on_failure is None:
+            return None
+        failed = f"event.data.function_id == '{composite_id(app_id, self.id)}'"
+        options = {
+            "name": f"{self.name} (failure)",
+            "triggers": [{"event": FAILED_EVENT, "expression": failed}],
+            "retries": 0,
+        }
+        return Function(f"{self.id}-failure", self.on_failure, options, self.event_types)
 
     def __repr__(self) -> str:
         return f"Function(id={self.id!r})"
@@ -148,7 +127,18 @@ def create_function(
     name: str | None = None,
     trigger: Trigger | Sequence[Trigger],
     retries: int = DEFAULT_RETRIES,
-) -> Callable[[Callable[..., Any]], Function]:
+    idempotency: str | None = None,
+    concurrency: Concurrency | int | Sequence[Concurrency] | None = None,
+    throttle: Throttle | None = None,
+    rate_limit: RateLimit | None = None,
+    debounce: Debounce | None = None,
+    priority: Priority | None = None,
+    batch_events: Batch | None = None,
+    cancel: Cancel | Sequence[Cancel] | None = None,
+    singleton: Singleton | None = None,
+    timeouts: Timeouts | None = None,
+    on_failure: Callable[[Any], Any] | None = None,
+) -> Decorator:
     """Declare a durable function.
 
     Args:
@@ -156,6 +146,17 @@ def create_function(
         name: The name to show; the ID if not given.
         trigger: One trigger or several, from ``event_trigger`` and ``cron_trigger``.
         retries: How often a step or the function is tried again, 0 to 20.
+        idempotency: A CEL expression; events that give the same value start one run within 24 hours.
+        concurrency: How many steps may run at the same time; at most two limits.
+        throttle: How many runs may start in a period; the others wait.
+        rate_limit: How many runs may start in a period; the others are dropped.
+        debounce: Start one run when no event has come for a while.
+        priority: Which runs go first.
+        batch_events: Start one run for several events.
+        cancel: Events that cancel runs; at most five.
+        singleton: At most one run at a time.
+        timeouts: How long a run may take to start and to end.
+        on_failure: Called like a function of its own when a run has failed for good; ``ctx.failure`` tells of it.
 
     Returns:
         A decorator for ``def f(ctx)`` or ``async def f(ctx)``.
@@ -173,18 +174,54 @@ def create_function(
         )
     if not isinstance(retries, int) or isinstance(retries, bool) or not 0 <= retries <= MAX_RETRIES:
         raise ConfigurationError(f"function {function_id!r}: retries must be a whole number from 0 to {MAX_RETRIES}")
-    options = {
+    options: dict[str, Any] = {
         "name": name or function_id,
         "triggers": [item.to_json() for item in triggers],
         "retries": retries,
     }
+    if idempotency is not None:
+        options["idempotency"] = idempotency
+    try:
+        _add_flow_control(
+            options,
+            concurrency=concurrency,
+            throttle=throttle,
+            rateLimit=rate_limit,
+            debounce=debounce,
+            priority=priority,
+            batchEvents=batch_events,
+            cancel=cancel,
+            singleton=singleton,
+            timeouts=timeouts,
+        )
+    except ConfigurationError as error:
+        raise ConfigurationError(f"function {function_id!r}: {error}") from None
+    event_types = {item.event: item.event_type for item in triggers if item.event_type is not None}
 
-    def decorate(handler: Callable[..., Any]) -> Function:
+    def decorate(handler: Any) -> Any:
         if not callable(handler):
             raise ConfigurationError(f"function {function_id!r}: create_function decorates a function")
-        return Function(function_id, name or function_id, handler, options)
+        return Function(function_id, handler, options, event_types, on_failure)
 
     return decorate
+
+
+def _add_flow_control(options: dict[str, Any], **given: Any) -> None:
+    present = {key: value for key, value in given.items() if value is not None}
+    if not present:
+        # Without flow control a cold start does not load it.
+        return
+    from inngest_serverless import flow_control
+
+    lists: dict[str, Callable[[Any], Any]] = {
+        "concurrency": flow_control.concurrency_json,
+        "cancel": flow_control.cancel_json,
+    }
+    for key, value in present.items():
+        expected = _FLOW_CONTROL.get(key)
+        if expected is not None and type(value).__name__ != expected:
+            raise ConfigurationError(f"{key} takes {expected}(...), not {type(value).__name__}")
+        options[key] = lists[key](value) if key in lists else value.to_json()
 
 
 def _function_id(given: str | None, name: str | None) -> str:
@@ -202,14 +239,21 @@ def _slug(name: str) -> str:
     return "-".join(words)
 
 
-def index_functions(app_id: str, functions: Iterable[Any]) -> dict[str, Function]:
+def _with_failure_handlers(app_id: str, functions: Iterable[Any]) -> Iterator[Any]:
+    for function in functions:
+        yield function
+        if isinstance(function, Function) and (handler := function.failure_function(app_id)) is not None:
+            yield handler
+
+
+def index_functions(app_id: str, functions: Iterable[Any]) -> dict[str, Function[Any]]:
     """The functions of an app by composite ID.
 
     Raises:
         ConfigurationError: One is not a Function, or two have the same ID.
     """
-    index: dict[str, Function] = {}
-    for function in functions:
+    index: dict[str, Function[Any]] = {}
+    for function in _with_failure_handlers(app_id, functions):
         if not isinstance(function, Function):
             raise ConfigurationError(
                 f"{getattr(function, '__name__', function)!r} is not an Inngest function: "

@@ -52,7 +52,7 @@ class App:
     """
 
     def __init__(
-        self, settings: Settings, functions: Iterable[Function], framework: str, now: Callable[[], float]
+        self, settings: Settings, functions: Iterable[Function[Any]], framework: str, now: Callable[[], float]
     ) -> None:
         self.settings = settings
         self.framework = framework
@@ -76,7 +76,7 @@ class App:
         try:
             if self._is_elsewhere(request.path):
                 reply = error_reply(_NOT_FOUND, "NotFound", "nothing is served at this path", retry=False)
-            elif len(request.body) > self.settings.max_body_size:
+            elif request.is_larger_than(self.settings.max_body_size):
                 limit = self.settings.max_body_size
                 reply = error_reply(_TOO_LARGE, "BodyTooLarge", f"the body is over {limit} bytes", retry=False)
             elif request.method == "POST":
@@ -209,6 +209,8 @@ class App:
         )
         reply = json_reply(_OK, document)
         reply.headers[names.SYNC_KIND] = "in_band"
+        if (kind := request.headers.get(names.SERVER_KIND)) is not None:
+            reply.headers[names.EXPECTED_SERVER_KIND] = kind
         return reply
 
     def _sync_out_of_band(self, request: Request) -> Exchange:
@@ -218,11 +220,11 @@ class App:
                 url, request.query.get("deployId"), request.headers.get(names.SERVER_KIND)
             )
         except TransportError as error:
-            return json_reply(_SERVER_ERROR, {"message": f"Inngest was not reached: {error}", "modified": False})
+            return _not_synced(f"Inngest was not reached: {error}", retry=True)
         document = _object(answer)
         if not answer.ok:
             message = document.get("error") or document.get("message") or f"Inngest answered {answer.status}"
-            return json_reply(_SERVER_ERROR, {"message": str(message), "modified": False})
+            return _not_synced(str(message), retry=answer.status >= _SERVER_ERROR)
         message = document.get("message") or "synced"
         return json_reply(_OK, {"message": str(message), "modified": bool(document.get("modified"))})
 
@@ -272,7 +274,7 @@ class App:
         settings = self.settings
         kind = request.headers.get(names.SERVER_KIND)
         if kind is not None and kind != settings.mode:
-            return None, json_reply(_FORBIDDEN, {})
+            return None, json_reply(_FORBIDDEN, {}, retry=False)
         count = len(self._functions)
         try:
             key = self._authenticate_if_signed(request)
@@ -287,6 +289,10 @@ class App:
 def _unauthorized() -> Reply:
     # Not a word on what is wrong with the signature. A retry may help: keys are being rotated, say.
     return json_reply(_UNAUTHORIZED, {"message": "the request is not signed as it must be"}, retry=True)
+
+
+def _not_synced(message: str, *, retry: bool) -> Reply:
+    return json_reply(_SERVER_ERROR, {"message": message, "modified": False}, retry=retry)
 
 
 def _body_bytes(request: Request) -> bytes:

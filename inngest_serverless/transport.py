@@ -1,105 +1,225 @@
-"""Sends requests, and drives the generators that ask for them.
+"""Sends requests, waits, and drives the generators that ask for either.
 
 The only module that imports httpx, and only when a request is to leave.
 """
 
 from __future__ import annotations
 
-from inngest_serverless.errors import TransportError
+import time
+from functools import cache
+
+from inngest_serverless.errors import ConfigurationError, TransportError
 from inngest_serverless.protocol.exchange import Outbound, OutboundReply
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
-    from typing import Any, TypeVar
+    from asyncio import AbstractEventLoop
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+    from typing import Any, NoReturn, TypeVar
 
-    from httpx import AsyncClient, Client, Response
-
-    from inngest_serverless.engine.invocation import Invocation
+    from httpx import URL, AsyncClient, Client, Request, Response
 
     R = TypeVar("R")
 
-__all__ = ["Transport", "drive", "drive_async"]
+__all__ = ["Pause", "SecretOutbound", "Transport", "drive", "drive_async", "pause", "pause_async"]
 
 # The state of a run can be tens of megabytes; the connection itself is quick or broken.
 _TIMEOUT_SECONDS = 30.0
 _CONNECT_SECONDS = 5.0
 
 
-class Transport:
-    """Pooled connections, made on first use and kept for warm calls: one pool for sync code, one for each loop."""
+class Pause:
+    """A wait that a generator asks for: yielded beside ``Outbound``, and answered with None.
 
-    def __init__(self) -> None:
-        self._client: Client | None = None
-        self._async_clients: list[tuple[Any, AsyncClient]] = []
+    Attributes:
+        seconds: How long.
+    """
+
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+
+class SecretOutbound(Outbound):
+    """A request whose URL holds a secret, which is for the wire alone.
+
+    Attributes:
+        shown_url: What logs and errors show in its place.
+    """
+
+    __slots__ = ("shown_url",)
+
+    def __init__(
+        self, method: str, url: str, headers: dict[str, str], body: str | None = None, *, shown_url: str
+    ) -> None:
+        super().__init__(method, url, headers, body)
+        self.shown_url = shown_url
+
+
+class Transport:
+    """Pooled connections, made on first use and kept for warm calls: one pool for sync code, one for each loop.
+
+    They are closed when the transport is dropped, when their loop shuts down, or when the interpreter exits.
+
+    Args:
+        timeout: Seconds to wait for a reply.
+    """
+
+    def __init__(self, timeout: float = _TIMEOUT_SECONDS) -> None:
+        self._timeout = timeout
+        self._clients: dict[None, Client] = {}
+        self._loop_clients: dict[AbstractEventLoop, tuple[AsyncClient, AsyncGenerator[None]]] = {}
 
     def send(self, request: Outbound) -> OutboundReply:
         """Send a request.
 
         Raises:
             TransportError: There was no reply.
+            ConfigurationError: The request cannot be sent at all: its URL or one of its headers is malformed.
         """
-        import httpx
-
-        if self._client is None:
-            self._client = httpx.Client(timeout=httpx.Timeout(_TIMEOUT_SECONDS, connect=_CONNECT_SECONDS))
+        client = self._clients.get(None) or self._open_client()
         try:
-            return _reply(self._client.request(**_arguments(request)))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _no_reply(request, error) from error
+            return _reply(client.send(_outgoing(client, request)))
+        except _failures() as error:
+            # Without its cause: httpx's errors hold the request, and with it the URL.
+            raise _no_reply(request, error) from None
 
     async def send_async(self, request: Outbound) -> OutboundReply:
         """As ``send``, in async code.
 
         Raises:
             TransportError: There was no reply.
+            ConfigurationError: The request cannot be sent at all.
         """
-        import httpx
-
+        client = await self._loop_client()
         try:
-            return _reply(await self._loop_client().request(**_arguments(request)))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _no_reply(request, error) from error
+            return _reply(await client.send(_outgoing(client, request)))
+        except _failures() as error:
+            raise _no_reply(request, error) from None
 
-    def _loop_client(self) -> AsyncClient:
+    def _open_client(self) -> Client:
+        from weakref import finalize
+
+        from httpx import Client, Timeout
+
+        client = Client(timeout=Timeout(self._timeout, connect=min(_CONNECT_SECONDS, self._timeout)))
+        finalize(self, client.close)
+        # Threads may come here together: the first one's client is everybody's.
+        return self._clients.setdefault(None, client)
+
+    async def _loop_client(self) -> AsyncClient:
         # A connection belongs to the loop it was opened on.
-        import asyncio
+        from asyncio import get_running_loop
 
-        import httpx
+        from httpx import AsyncClient, Timeout
 
-        loop = asyncio.get_running_loop()
-        self._async_clients = [(known, client) for known, client in self._async_clients if not known.is_closed()]
-        for known, client in self._async_clients:
-            if known is loop:
-                return client
-        client = httpx.AsyncClient(timeout=httpx.Timeout(_TIMEOUT_SECONDS, connect=_CONNECT_SECONDS))
-        self._async_clients.append((loop, client))
-        return client
+        loop = get_running_loop()
+        if loop not in self._loop_clients:
+            for known in list(self._loop_clients):
+                if known.is_closed():
+                    self._loop_clients.pop(known, None)
+            client = AsyncClient(timeout=Timeout(self._timeout, connect=min(_CONNECT_SECONDS, self._timeout)))
+            keeper = _open_until_shutdown(client)
+            await anext(keeper)
+            self._loop_clients[loop] = client, keeper
+        return self._loop_clients[loop][0]
 
 
-def _arguments(request: Outbound) -> dict[str, Any]:
+async def _open_until_shutdown(client: AsyncClient) -> AsyncGenerator[None]:
+    # A loop finishes its async generators before it closes, and also one that nobody refers to any more.
+    try:
+        yield
+    finally:
+        await client.aclose()
+
+
+def _outgoing(client: Client | AsyncClient, request: Outbound) -> Request:
     content = None if request.body is None else request.body.encode()
-    return {"method": request.method, "url": request.url, "headers": request.headers, "content": content}
+    outgoing = client.build_request(request.method, request.url, headers=request.headers, content=content)
+    if isinstance(request, SecretOutbound):
+        # httpx logs the URL of every request, as str() has it.
+        outgoing.url = _secret_url_type()(outgoing.url, request.shown_url)
+    return outgoing
+
+
+@cache
+def _secret_url_type() -> Callable[[URL, str], URL]:
+    from httpx import URL
+
+    class SecretURL(URL):
+        def __init__(self, url: URL, shown: str) -> None:
+            super().__init__(url)
+            self._shown = shown
+
+        def __str__(self) -> str:
+            return self._shown
+
+        def __repr__(self) -> str:
+            return f"URL({self._shown!r})"
+
+    return SecretURL
 
 
 def _reply(response: Response) -> OutboundReply:
     return OutboundReply(response.status_code, response.content, response.headers)
 
 
-def _no_reply(request: Outbound, error: Exception) -> TransportError:
-    host = request.url.split("/", 3)[2] if "://" in request.url else request.url
+@cache
+def _failures() -> tuple[type[Exception], ...]:
+    from httpx import HTTPError
+
+    return (HTTPError, *_malformed())
+
+
+@cache
+def _malformed() -> tuple[type[Exception], ...]:
+    from httpx import InvalidURL, LocalProtocolError, UnsupportedProtocol
+
+    return (InvalidURL, LocalProtocolError, UnsupportedProtocol, UnicodeError)
+
+
+def _no_reply(request: Outbound, error: Exception) -> TransportError | ConfigurationError:
+    before, scheme, after = request.url.partition("://")
+    host = (after if scheme else before).partition("/")[0].rpartition("@")[2]
+    if isinstance(error, _malformed()):
+        return ConfigurationError(
+            f"no request can be sent to {host!r} ({type(error).__name__}): "
+            "check the settings for origins, e.g. 'https://inn.gs', and for what is not plain ASCII"
+        )
     return TransportError(f"no reply from {host} ({type(error).__name__})")
 
 
+def pause(wanted: Pause) -> None:
+    """Wait."""
+    time.sleep(wanted.seconds)
+
+
+async def pause_async(wanted: Pause) -> None:
+    """Wait, in async code."""
+    from asyncio import sleep
+
+    await sleep(wanted.seconds)
+
+
+def _refuse(wanted: Any) -> NoReturn:
+    raise AssertionError(f"nothing here carries out {type(wanted).__name__}")
+
+
 def drive(
-    steps: Generator[Any, Any, R], send: Callable[[Outbound], OutboundReply], run: Callable[[Invocation], Any]
+    steps: Generator[Any, Any, R],
+    send: Callable[[Outbound], OutboundReply],
+    run: Callable[[Any], Any] = _refuse,
+    pause: Callable[[Pause], None] = pause,
 ) -> R:
     """Carry out what a generator yields, in sync code.
 
     Args:
-        steps: Yields ``Outbound`` requests and ``Invocation`` s, and is sent their results.
+        steps: Yields ``Outbound`` requests, ``Pause`` s and ``Invocation`` s, and is sent their results. What ``send``
+            raises as TransportError or ConfigurationError is raised in it.
         send: Sends a request.
         run: Runs an invocation.
+        pause: Waits.
 
     Returns:
         What the generator returns.
@@ -107,9 +227,10 @@ def drive(
     try:
         wanted = next(steps)
         while True:
+            carry_out: Any = send if isinstance(wanted, Outbound) else pause if isinstance(wanted, Pause) else run
             try:
-                result = send(wanted) if isinstance(wanted, Outbound) else run(wanted)
-            except TransportError as error:
+                result = carry_out(wanted)
+            except (TransportError, ConfigurationError) as error:
                 wanted = steps.throw(error)
             else:
                 wanted = steps.send(result)
@@ -120,15 +241,17 @@ def drive(
 async def drive_async(
     steps: Generator[Any, Any, R],
     send: Callable[[Outbound], Coroutine[Any, Any, OutboundReply]],
-    run: Callable[[Invocation], Coroutine[Any, Any, Any]],
+    run: Callable[[Any], Coroutine[Any, Any, Any]] = _refuse,
+    pause: Callable[[Pause], Coroutine[Any, Any, None]] = pause_async,
 ) -> R:
     """As ``drive``, in async code."""
     try:
         wanted = next(steps)
         while True:
+            carry_out: Any = send if isinstance(wanted, Outbound) else pause if isinstance(wanted, Pause) else run
             try:
-                result = await (send(wanted) if isinstance(wanted, Outbound) else run(wanted))
-            except TransportError as error:
+                result = await carry_out(wanted)
+            except (TransportError, ConfigurationError) as error:
                 wanted = steps.throw(error)
             else:
                 wanted = steps.send(result)

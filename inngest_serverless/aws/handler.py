@@ -6,11 +6,12 @@ import os
 import time
 
 from inngest_serverless.aws.http_events import read_event
-from inngest_serverless.client import sending
+from inngest_serverless.client import Client
 from inngest_serverless.config import Settings
+from inngest_serverless.engine.plans import Senders
 from inngest_serverless.errors import ConfigurationError
 from inngest_serverless.serve import App
-from inngest_serverless.transport import Transport, drive, drive_async
+from inngest_serverless.transport import Transport, drive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ __all__ = ["inngest_lambda"]
 FRAMEWORK = "aws-lambda"
 
 
-def inngest_lambda(functions: Iterable[Function], *, streaming: bool = False, **options: Any) -> Handler:
+def inngest_lambda(functions: Iterable[Function[Any]], *, streaming: bool = False, **options: Any) -> Handler:
     """Make the handler of a Lambda function that serves durable functions.
 
     It takes the events of function URLs, HTTP APIs (payload 1.0 and 2.0), REST APIs and application load balancers.
@@ -56,7 +57,7 @@ def inngest_lambda(functions: Iterable[Function], *, streaming: bool = False, **
     settings = Settings.from_env(os.environ, **options)
     app = App(settings, functions, FRAMEWORK, time.time)
     transport = Transport()
-    runner = _Runner(settings, transport)
+    runner = _Runner(Client.from_settings(settings, transport))
 
     def handler(event: Any, _context: Any) -> dict[str, Any]:
         request, write = read_event(event)
@@ -68,24 +69,14 @@ def inngest_lambda(functions: Iterable[Function], *, streaming: bool = False, **
 class _Runner:
     """Runs invocations, each the way its function is written."""
 
-    def __init__(self, settings: Settings, transport: Transport) -> None:
-        self._settings = settings
-        self._transport = transport
+    def __init__(self, client: Client) -> None:
+        self._senders = Senders(client.send_many, client.send_signal)
+        self._async_senders = Senders(client.send_many_async, client.send_signal_async)
 
     def run(self, invocation: Invocation) -> Reply:
         if invocation.function.is_async:
             from inngest_serverless.engine.rendezvous import warm_loop
 
             loop = warm_loop()
-            return loop.run(invocation.run_async(self._send_async, loop))  # type: ignore[no-any-return]
-        return invocation.run(self._send)
-
-    def _send(self, events: Any) -> list[str]:
-        return drive(sending(self._settings, events, time.time()), self._transport.send, _refuse)
-
-    async def _send_async(self, events: Any) -> list[str]:
-        return await drive_async(sending(self._settings, events, time.time()), self._transport.send_async, _refuse)
-
-
-def _refuse(wanted: Any) -> Any:
-    raise AssertionError(f"events are sent with requests, not with {type(wanted).__name__}")
+            return loop.run(invocation.run_async(self._async_senders, loop))  # type: ignore[no-any-return]
+        return invocation.run(self._senders)

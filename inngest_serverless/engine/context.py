@@ -3,31 +3,49 @@
 from __future__ import annotations
 
 from inngest_serverless.events import Event
+from inngest_serverless.failures import FAILED_EVENT, RunFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from logging import Logger
+    from typing import Any, Generic
 
+    from typing_extensions import TypeVar
+
+    from inngest_serverless.engine.async_steps import AsyncStep
     from inngest_serverless.engine.groups import AsyncGroup, Group
-    from inngest_serverless.engine.steps import AsyncStep, Step
+    from inngest_serverless.engine.steps import Step
+    from inngest_serverless.functions import Function
     from inngest_serverless.protocol.call import CallRequest
+
+    E = TypeVar("E", bound=Event[Any], default=Event[dict[str, Any]])
+else:
+    from inngest_serverless.generics import Generic
+
+    E = None
 
 __all__ = ["AsyncContext", "Context"]
 
 
-class _CallContext:
+class _CallContext(Generic[E]):
     """What sync and async functions are given alike."""
 
-    __slots__ = ("attempt", "env", "event", "events", "function_id", "max_attempts", "run_id")
+    __slots__ = ("_event_types", "attempt", "env", "event", "events", "function_id", "max_attempts", "run_id")
 
-    def __init__(self, call: CallRequest, function_id: str) -> None:
-        self.event = Event.from_dict(call.event)
-        self.events = [Event.from_dict(event) for event in call.events]
+    def __init__(self, call: CallRequest, function: Function[Any]) -> None:
+        types = self._event_types = function.event_types
+        self.events: list[E] = [types.get(event["name"], Event).from_dict(event) for event in call.events]  # type: ignore[misc]
+        self.event: E = self.events[0]
         self.run_id = call.run_id
         self.attempt = call.attempt
         self.max_attempts = call.max_attempts
-        self.function_id = function_id
+        self.function_id = function.id
         self.env = call.env
+
+    @property
+    def failure(self) -> RunFailure | None:
+        """The failed run, in an ``on_failure`` handler; None in any other function."""
+        return RunFailure(self.event.data, self._event_types) if self.event.name == FAILED_EVENT else None
 
     @property
     def logger(self) -> Logger:
@@ -37,7 +55,7 @@ class _CallContext:
         return getLogger("inngest_serverless")
 
 
-class Context(_CallContext):
+class Context(_CallContext[E]):
     """What a sync function is given.
 
     Attributes:
@@ -48,24 +66,25 @@ class Context(_CallContext):
         max_attempts: All tries there are, or None where the server does not say.
         function_id: The function's ID within the app.
         env: The environment's name, "" in dev.
+        failure: The failed run, in an ``on_failure`` handler; None in any other function.
         step: The steps.
         group: Parallel steps.
     """
 
     __slots__ = ("group", "step")
 
-    def __init__(self, call: CallRequest, function_id: str, step: Step, group: Group) -> None:
-        super().__init__(call, function_id)
+    def __init__(self, call: CallRequest, function: Function[Any], step: Step, group: Group) -> None:
+        super().__init__(call, function)
         self.step = step
         self.group = group
 
 
-class AsyncContext(_CallContext):
+class AsyncContext(_CallContext[E]):
     """What an async function is given: as ``Context``, with steps that are awaited."""
 
     __slots__ = ("group", "step")
 
-    def __init__(self, call: CallRequest, function_id: str, step: AsyncStep, group: AsyncGroup) -> None:
-        super().__init__(call, function_id)
+    def __init__(self, call: CallRequest, function: Function[Any], step: AsyncStep, group: AsyncGroup) -> None:
+        super().__init__(call, function)
         self.step = step
         self.group = group

@@ -48,7 +48,7 @@ class _Exploration:
         self._ledger = ledger
         self._branches = branches
         self._results: list[Any] = []
-        self._errors: list[Exception] = []
+        self._errors: list[Exception | SystemExit] = []
         self._interrupt: Interrupt | None = None
         self._resume: Callable[[], None] | None = None
 
@@ -57,30 +57,41 @@ class _Exploration:
         state = ids.enter_group()
         first = ""
         ledger.collecting += 1
-        for branch in self._branches:
-            mark = ids.mark()
-            self._explore(branch, state)
-            first = first or ids.leave_branch()
-            self._note_resume(branch, state, mark)
-        ledger.collecting -= 1
+        try:
+            for branch in self._branches:
+                mark = ids.mark()
+                self._explore(branch, state)
+                first = first or ids.leave_branch()
+                self._note_resume(branch, state, mark)
+        finally:
+            ledger.collecting -= 1
+            ids.leave_group(state, first)
         if self._interrupt is not None:
             self._settle()
             raise self._interrupt
-        ids.leave_group(state, first)
         if self._errors:
             raise self._errors[0]
         return tuple(self._results)
 
     def _explore(self, branch: Callable[[], Any], state: tuple[bool, str, str]) -> None:
-        self._ledger.ids.enter_branch(state)
+        ledger = self._ledger
+        ledger.ids.enter_branch(state)
+        ended: Any = None
         try:
-            self._results.append(branch())
+            result = branch()
         except Interrupt as interrupt:
-            if self._ledger.report is not None:
-                raise
-            self._interrupt = interrupt
-        except Exception as error:  # noqa: BLE001 - raised once all branches have ended
-            self._errors.append(error)
+            ended = interrupt
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - raised once all branches have ended
+            ended = error
+        # The branch may have swallowed the interrupt: what counts is that it was left at a new step.
+        if ledger.resume() or ledger.report is not None:
+            self._interrupt = ended if isinstance(ended, Interrupt) else Interrupt("of a parallel group")
+            if ledger.report is not None:
+                raise self._interrupt
+        elif ended is not None:
+            self._errors.append(ended)
+        else:
+            self._results.append(result)
 
     def _note_resume(self, branch: Callable[[], Any], state: tuple[bool, str, str], mark: int) -> None:
         # Remembers the first branch that found something new: if nobody else does, it is run again to do that step.
@@ -89,12 +100,12 @@ class _Exploration:
 
     def _settle(self) -> None:
         ledger = self._ledger
-        if ledger.collecting or ledger.target is not None:
-            return
-        if self._resume is not None and ledger.may_run_alone():
-            self._resume()
-        if ledger.report is None and ledger.pending:
-            ledger.plan_pending()
+        if not ledger.collecting and ledger.target is None:
+            if self._resume is not None and ledger.may_run_alone():
+                self._resume()
+            if ledger.report is None and ledger.pending:
+                ledger.plan_pending()
+        ledger.interrupt()
 
     def _run_again(self, branch: Callable[[], Any], state: tuple[bool, str, str], mark: int) -> None:
         """Call a branch once more to run its step in place, within the ``with`` and ``try`` blocks around it."""
@@ -120,8 +131,15 @@ class AsyncGroup:
         """As ``Group.parallel``, for functions that return awaitables."""
         import asyncio
 
-        results = await asyncio.gather(*[branch() for branch in branches], return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return tuple(results)
+        results = await asyncio.gather(*[_outcome(branch) for branch in branches])
+        for _, error in results:
+            if error is not None:
+                raise error
+        return tuple(result for result, _ in results)
+
+
+async def _outcome(branch: Callable[[], Awaitable[Any]]) -> tuple[Any, Exception | None]:
+    try:
+        return await branch(), None
+    except Exception as error:  # noqa: BLE001 - raised once all branches have ended
+        return None, error

@@ -7,9 +7,10 @@ from inngest_serverless.engine.failure import describe
 from inngest_serverless.engine.groups import AsyncGroup, Group
 from inngest_serverless.engine.interrupts import Interrupt
 from inngest_serverless.engine.ledger import Ledger
-from inngest_serverless.engine.steps import AsyncStep, Step
-from inngest_serverless.errors import ConfigurationError
+from inngest_serverless.engine.steps import Step
+from inngest_serverless.errors import ConfigurationError, EventValidationError
 from inngest_serverless.protocol.reply import error_reply, failed_reply, returned_reply, steps_reply
+from inngest_serverless.result_types import result_type
 from inngest_serverless.serialization import encode_output
 
 TYPE_CHECKING = False
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from inngest_serverless.engine.plans import Senders
     from inngest_serverless.engine.rendezvous import WarmLoop
     from inngest_serverless.functions import Function
     from inngest_serverless.protocol.call import CallRequest
@@ -39,40 +41,44 @@ class Invocation:
 
     __slots__ = ("_app_id", "_call", "_ledger", "_now", "function")
 
-    def __init__(self, function: Function, call: CallRequest, app_id: str, now: Callable[[], float]) -> None:
+    def __init__(self, function: Function[Any], call: CallRequest, app_id: str, now: Callable[[], float]) -> None:
         self.function = function
         self._call = call
         self._app_id = app_id
         self._now = now
         self._ledger = Ledger(call, now)
 
-    def run(self, send: Callable[[Any], Any]) -> Reply:
-        """Run a sync function. ``send`` sends events and returns their IDs."""
+    def run(self, send: Senders) -> Reply:
+        """Run a sync function. ``send`` sends events and signals."""
         ledger = self._ledger
         step = Step(ledger, self._app_id, send)
         try:
-            output = self.function.handler(Context(self._call, self.function.id, step, Group(ledger)))
+            output = self.function.handler(Context(self._call, self.function, step, Group(ledger)))
         except Interrupt:
             return self._conclude(None, None)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the function's failure is told, whatever it is
             return self._conclude(None, error)
         return self._conclude(output, None)
 
-    async def run_async(self, send: Callable[[Any], Any], loop: WarmLoop) -> Reply:
+    async def run_async(self, send: Senders, loop: WarmLoop) -> Reply:
         """Run an async function on a loop. ``send`` is as for ``run``, to be awaited."""
+        from inngest_serverless.engine.async_steps import AsyncStep
         from inngest_serverless.engine.rendezvous import Rendezvous
 
         ledger = self._ledger
         meeting = Rendezvous(ledger, self._call.order, loop)
         step = AsyncStep(ledger, self._app_id, send, meeting)
-        context = AsyncContext(self._call, self.function.id, step, AsyncGroup())
+        try:
+            context = AsyncContext(self._call, self.function, step, AsyncGroup())
+        except EventValidationError as error:
+            return self._conclude(None, error)
         main = await meeting.conduct(self.function.handler(context))
         if ledger.report is not None or not main.done():
             return self._conclude(None, None)
         if main.cancelled():
             return self._conclude(None, meeting.Cancelled("the function was cancelled"))
-        error = main.exception()
-        return self._conclude(None, error) if error else self._conclude(main.result(), None)
+        raised = main.exception()
+        return self._conclude(None, raised) if raised else self._conclude(main.result(), None)
 
     def _conclude(self, output: Any, error: BaseException | None) -> Reply:
         ledger = self._ledger
@@ -80,12 +86,12 @@ class Invocation:
             return steps_reply(ledger.report)
         if ledger.target is not None:
             return self._target_missing(ledger.target)
-        if error is None:
-            try:
-                return returned_reply(self._encode(output))
-            except Exception as failure:  # noqa: BLE001 - whatever encoding the user's value raises is the failure
-                error = failure
-        return failed_reply(describe(error, self._now()))
+        if error is not None:
+            return failed_reply(describe(error, self._now()))
+        try:
+            return returned_reply(self._encode(output))
+        except Exception as failure:  # noqa: BLE001 - whatever encoding the user's value raises is the failure
+            return failed_reply(describe(failure, self._now()))
 
     def _encode(self, output: Any) -> str:
         if hasattr(output, "__await__"):
@@ -95,7 +101,7 @@ class Invocation:
                 f"function {self.function.id!r} returned an awaitable: declare it with 'async def', "
                 "and its decorators as well"
             )
-        return encode_output(output, f"function {self.function.id!r}")
+        return encode_output(output, f"function {self.function.id!r}", result_type(self.function.handler))
 
     def _target_missing(self, target: str) -> Reply:
         met = ", ".join(repr(step.step_id) for step in self._ledger.skipped) or "none"

@@ -12,9 +12,10 @@ from contextvars import ContextVar
 
 from inngest_serverless.engine.failure import describe
 from inngest_serverless.engine.interrupts import Interrupt
-from inngest_serverless.errors import NestedStepError, StepError
+from inngest_serverless.errors import ConfigurationError, NestedStepError, StepError
 from inngest_serverless.protocol.opcodes import STEP_ERROR, STEP_FAILED, STEP_PLANNED, STEP_RUN, Failure, Opcode
 from inngest_serverless.protocol.step_ids import StepIds, hash_id
+from inngest_serverless.result_types import result_type
 from inngest_serverless.serialization import encode_output
 
 TYPE_CHECKING = False
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from inngest_serverless.protocol.call import CallRequest
+    from inngest_serverless.result_types import ResultType
 
 __all__ = ["REPORT", "RUN", "SKIP", "WAIT", "Ledger", "NewStep", "Plan", "read_data"]
 
@@ -44,14 +46,18 @@ class Plan:
         op: The opcode it is reported with.
         opts: The opcode's options.
         body: The work of a run step; None for steps that the server carries out.
+        kind: The type of the body's result, where plain JSON does not hold it.
     """
 
-    __slots__ = ("body", "op", "opts")
+    __slots__ = ("body", "kind", "op", "opts")
 
-    def __init__(self, op: str, opts: dict[str, Any], body: Callable[[], Any] | None = None) -> None:
+    def __init__(
+        self, op: str, opts: dict[str, Any], body: Callable[[], Any] | None = None, kind: ResultType | None = None
+    ) -> None:
         self.op = op
         self.opts = opts
         self.body = body
+        self.kind = kind
 
 
 class NewStep:
@@ -84,6 +90,7 @@ class Ledger:
         target: The hash of the only step to run, or None.
         running: The new step whose body is running, or None.
         key: The hash of the step that ``find`` was asked for last.
+        interrupted: Whether sync code is being left at a new step.
     """
 
     __slots__ = (
@@ -94,6 +101,7 @@ class Ledger:
         "_memos",
         "_now",
         "collecting",
+        "interrupted",
         "key",
         "pending",
         "report",
@@ -109,6 +117,7 @@ class Ledger:
         self._attempts_left = call.max_attempts is None or call.attempt + 1 < call.max_attempts
         self._now = now
         self._halted = False
+        self.interrupted = False
         self.key = ""
         self.collecting = 0
         self.pending: list[NewStep] = []
@@ -132,12 +141,12 @@ class Ledger:
         Raises:
             NestedStepError: The step is inside the body of another one.
             Interrupt: The call has its answer already.
-            TypeError: The ID is not text.
+            ConfigurationError: The ID is empty or not text.
         """
         if self._halted:
             self._check_halt(step_id)
         if step_id.__class__ is not str or not step_id:
-            raise TypeError(f"a step ID must be text that is not empty, not {type(step_id).__name__}")
+            step_id = _checked_id(step_id)
         ids = self._ids
         self.key = key = hash_id(ids.take(step_id))
         memo = self._memos.get(key, _UNKNOWN)
@@ -181,7 +190,7 @@ class Ledger:
     def succeed(self, step: NewStep, value: Any) -> None:
         """Book the result of a body."""
         try:
-            data = encode_output(value, f"step {step.step_id!r}")
+            data = encode_output(value, f"step {step.step_id!r}", _plan(step).kind)
         except Exception as error:  # noqa: BLE001 - whatever encoding the user's value raises is the step's failure
             self.fail(step, error)
         else:
@@ -193,6 +202,18 @@ class Ledger:
         final = failure.final or not self._attempts_left
         self._close([_opcode(step, STEP_FAILED if final else STEP_ERROR, failure=failure)])
 
+    def interrupt(self) -> None:
+        """Book that sync code is left at a new step: until ``resume``, every further step leaves it as well."""
+        self.interrupted = True
+        self._halted = True
+
+    def resume(self) -> bool:
+        """Go on with the next branch; returns whether the one before was left at a new step."""
+        interrupted = self.interrupted
+        self.interrupted = False
+        self._halted = self.report is not None or self.running is not None
+        return interrupted
+
     def _close(self, report: list[Opcode]) -> str:
         self.report = report
         self.running = None
@@ -202,7 +223,7 @@ class Ledger:
 
     def _check_halt(self, step_id: str) -> None:
         if self.running is None:
-            raise Interrupt(step_id)
+            raise Interrupt(str(step_id))
         if _inside.get() is self.running:
             raise NestedStepError(
                 f"step {step_id!r} was called inside step {self.running.step_id!r}: a step's body cannot contain "
@@ -210,18 +231,34 @@ class Ledger:
             )
 
 
-def read_data(memo: Any, step_id: str) -> Any:
+def _checked_id(step_id: Any) -> str:
+    if not isinstance(step_id, str):
+        raise ConfigurationError(f"a step ID must be text, not {type(step_id).__name__}")
+    if not step_id:
+        raise ConfigurationError("a step ID must not be empty: name the step after what it does")
+    # A member of an enum of strings: its value, however the enum formats itself.
+    return str.__str__(step_id)
+
+
+def read_data(memo: Any, step_id: str, source: Any) -> Any:
     """The result that a memo holds.
+
+    Args:
+        memo: The memo.
+        step_id: The step's ID in the code.
+        source: The function or type that says of which type the result is, or None for plain JSON.
 
     Raises:
         StepError: The step failed for good.
+        ResultTypeError: The result does not fit its type.
     """
     if memo.__class__ is not dict:
         return memo
     error = memo.get("error")
-    if error is None:
-        return memo.get("data")
-    raise _step_error(error, step_id)
+    if error is not None:
+        raise _step_error(error, step_id)
+    kind = None if source is None else result_type(source)
+    return memo.get("data") if kind is None else kind.read(memo.get("data"), f"step {step_id!r}")
 
 
 def _step_error(error: Any, step_id: str) -> StepError:

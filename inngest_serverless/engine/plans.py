@@ -6,11 +6,20 @@ Source: docs/protocol.md, section 4.
 from __future__ import annotations
 
 from inngest_serverless.durations import to_instant, to_time_string
-from inngest_serverless.engine.ledger import Plan
-from inngest_serverless.errors import ConfigurationError
+from inngest_serverless.engine.ledger import Plan, read_data
+from inngest_serverless.errors import ConfigurationError, EventNotReceivedError
 from inngest_serverless.events import Event
 from inngest_serverless.functions import Function
-from inngest_serverless.protocol.opcodes import INVOKE_FUNCTION, SLEEP, STEP_RUN, WAIT_FOR_EVENT
+from inngest_serverless.protocol.opcodes import (
+    AI_GATEWAY,
+    GATEWAY,
+    INVOKE_FUNCTION,
+    SLEEP,
+    STEP_RUN,
+    WAIT_FOR_EVENT,
+    WAIT_FOR_SIGNAL,
+)
+from inngest_serverless.result_types import result_type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,24 +27,62 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from typing import Any
 
+    from inngest_serverless.ai import Model
     from inngest_serverless.engine.ledger import NewStep
 
-__all__ = ["plan_invoke", "plan_run", "plan_send_event", "plan_sleep", "plan_sleep_until", "plan_wait_for_event"]
+__all__ = [
+    "FetchReply",
+    "Senders",
+    "Signal",
+    "invoked_id",
+    "plan_fetch",
+    "plan_infer",
+    "plan_invoke",
+    "plan_run",
+    "plan_send",
+    "plan_sleep",
+    "plan_sleep_until",
+    "plan_wait_for_event",
+    "plan_wait_for_signal",
+    "read_event",
+    "read_fetched",
+    "read_nothing",
+    "read_required_event",
+    "read_signal",
+    "returned_awaitable",
+]
 
 
-def plan_run(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Plan:
+class Senders:
+    """What sends, for the steps that do.
+
+    Attributes:
+        events: Takes one event or several and returns their IDs, or an awaitable of them in async code.
+        signal: Takes a signal's name and its data.
+    """
+
+    __slots__ = ("events", "signal")
+
+    def __init__(self, events: Callable[[Any], Any], signal: Callable[[str, Any], Any]) -> None:
+        self.events = events
+        self.signal = signal
+
+
+def plan_run(
+    tool: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], output_type: Any
+) -> Plan:
     """A step with a body of the user's."""
     if not callable(function):
         raise ConfigurationError(
-            f"step.run takes a function and its arguments, not {type(function).__name__}: "
-            "write step.run('id', function, argument), without calling the function"
+            f"{tool} takes a function and its arguments, not {type(function).__name__}: "
+            f"write {tool}('id', function, argument), without calling the function"
         )
-    return Plan(STEP_RUN, {"type": "step.run"}, lambda: function(*args, **kwargs))
+    return Plan(STEP_RUN, {"type": tool}, lambda: function(*args, **kwargs), result_type(output_type or function))
 
 
-def plan_send_event(send: Callable[[Any], Any], events: Any) -> Plan:
-    """A step that sends events."""
-    return Plan(STEP_RUN, {"type": "step.sendEvent"}, lambda: send(events))
+def plan_send(tool: str, send: Callable[..., Any], *args: Any) -> Plan:
+    """A step that sends events or a signal."""
+    return Plan(STEP_RUN, {"type": tool}, lambda: send(*args))
 
 
 def plan_sleep(duration: str | int | timedelta) -> Plan:
@@ -48,13 +95,16 @@ def plan_sleep_until(when: str | datetime) -> Plan:
     return Plan(SLEEP, {"duration": to_instant(when)})
 
 
-def plan_wait_for_event(event: str, timeout: str | int | timedelta, if_exp: str | None, match: str | None) -> Plan:
+def plan_wait_for_event(
+    event: str | type[Event[Any]], timeout: str | int | timedelta, if_exp: str | None, match: str | None
+) -> Plan:
     """A wait for an event."""
     if if_exp is not None and match is not None:
         raise ConfigurationError("wait_for_event takes if_exp or match, not both: write the match into the expression")
-    if not isinstance(event, str) or not event:
+    name = event.event_name if isinstance(event, type) and issubclass(event, Event) else event
+    if not isinstance(name, str) or not name:
         raise ConfigurationError("wait_for_event needs the name of an event: event='api/thing.happened'")
-    opts = {"event": event, "timeout": to_time_string(timeout)}
+    opts = {"event": name, "timeout": to_time_string(timeout)}
     condition = if_exp if match is None else f"event.{match} == async.{match}"
     return Plan(WAIT_FOR_EVENT, opts | ({"if": condition} if condition else {}))
 
@@ -78,7 +128,31 @@ def plan_invoke(
     return Plan(INVOKE_FUNCTION, opts)
 
 
-def invoked_id(function: Any) -> str:
+def plan_wait_for_signal(signal: str, timeout: str | int | timedelta, on_conflict: str) -> Plan:
+    """A wait for a signal."""
+    if not isinstance(signal, str) or not signal:
+        raise ConfigurationError("wait_for_signal needs the name of a signal: signal='task/a-17'")
+    if on_conflict not in {"fail", "replace"}:
+        raise ConfigurationError(f"wait_for_signal: on_conflict must be 'fail' or 'replace', not {on_conflict!r}")
+    return Plan(WAIT_FOR_SIGNAL, {"signal": signal, "timeout": to_time_string(timeout), "conflict": on_conflict})
+
+
+def plan_fetch(url: str, method: str, headers: Mapping[str, str] | None, body: str | None) -> Plan:
+    """An HTTP request that the server sends."""
+    if not url.startswith(("http://", "https://")):
+        raise ConfigurationError("step.fetch needs an absolute URL, which begins with http:// or https://")
+    opts: dict[str, Any] = {"type": "step.fetch", "url": url, "method": method.upper(), "headers": dict(headers or {})}
+    if body is not None:
+        opts["body"] = body
+    return Plan(GATEWAY, opts)
+
+
+def plan_infer(model: Model, body: Mapping[str, Any]) -> Plan:
+    """A call of a language model that the server makes."""
+    return Plan(AI_GATEWAY, {"type": "step.ai.infer", **model.request(body)})
+
+
+def invoked_id(function: Function[Any]) -> str:
     """The ID of a function that is to be invoked."""
     if isinstance(function, Function):
         return function.id
@@ -88,13 +162,87 @@ def invoked_id(function: Any) -> str:
     )
 
 
-def read_nothing(_memo: Any, _step_id: str) -> None:
+def read_nothing(_memo: Any, _step_id: str, _source: Any) -> None:
     """A sleep has no result."""
 
 
-def read_event(memo: Any, _step_id: str) -> Event | None:
+def read_event(memo: Any, _step_id: str, event: str | type[Event[Any]]) -> Event[Any] | None:
     """The event that was waited for, or None after the timeout."""
-    return Event.from_dict(memo) if isinstance(memo, dict) and "name" in memo else None
+    if not isinstance(memo, dict) or "name" not in memo:
+        return None
+    return (event if isinstance(event, type) else Event).from_dict(memo)
+
+
+def read_required_event(memo: Any, step_id: str, event: str | type[Event[Any]]) -> Event[Any]:
+    """The event that was waited for.
+
+    Raises:
+        EventNotReceivedError: It did not come in time.
+    """
+    received = read_event(memo, step_id, event)
+    if received is None:
+        name = event.event_name if isinstance(event, type) else event
+        raise EventNotReceivedError(f"step {step_id!r}: event {name!r} did not come in time")
+    return received
+
+
+class Signal:
+    """A signal that was received.
+
+    Attributes:
+        signal: Its name.
+        data: What was sent with it.
+    """
+
+    __slots__ = ("data", "signal")
+
+    def __init__(self, signal: str, data: Any) -> None:
+        self.signal = signal
+        self.data = data
+
+    def __repr__(self) -> str:
+        return f"Signal(signal={self.signal!r})"
+
+
+def read_signal(memo: Any, step_id: str, source: Any) -> Signal | None:
+    """The signal that was waited for, or None after the timeout."""
+    received = read_data(memo, step_id, source)
+    return Signal(str(received.get("signal")), received.get("data")) if isinstance(received, dict) else None
+
+
+class FetchReply:
+    """The reply to a ``step.fetch``.
+
+    Attributes:
+        url: The URL it came from.
+        status_code: Its status.
+        headers: Its headers.
+        body: Its body, as text.
+    """
+
+    __slots__ = ("body", "headers", "status_code", "url")
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.url: str = document.get("url") or ""
+        self.status_code: int = document.get("status_code") or 0
+        self.headers: dict[str, Any] = document.get("headers") or {}
+        self.body: str = document.get("body") or ""
+
+    def json(self) -> Any:
+        """The body, read as JSON.
+
+        Raises:
+            ValueError: It is not JSON.
+        """
+        from json import loads
+
+        return loads(self.body)
+
+
+def read_fetched(memo: Any, step_id: str, source: Any) -> FetchReply:
+    """The reply to a request that the server sent."""
+    received = read_data(memo, step_id, source)
+    return FetchReply(received if isinstance(received, dict) else {})
 
 
 def returned_awaitable(value: Any, step: NewStep) -> ConfigurationError:

@@ -95,7 +95,7 @@ class Rendezvous:
     Cancelled = asyncio.CancelledError
 
     def __init__(self, ledger: Ledger, order: list[str], loop: WarmLoop) -> None:
-        self._ledger = ledger
+        self.ledger = ledger
         self._order = order
         self._warm = loop
         self._places: dict[str, int] | None = None
@@ -135,7 +135,7 @@ class Rendezvous:
     def find(self, step_id: str) -> Any:
         """As ``Ledger.find``, in asyncio's terms: a call that has its answer cancels whoever asks on."""
         try:
-            return self._ledger.find(step_id)
+            return self.ledger.find(step_id)
         except Interrupt as interrupt:
             raise asyncio.CancelledError(str(interrupt)) from None
 
@@ -146,7 +146,7 @@ class Rendezvous:
 
     async def arrive(self, step: NewStep) -> None:
         """Come with a new step; returns if its body is to be run, and never otherwise."""
-        ledger = self._ledger
+        ledger = self.ledger
         ledger.collecting = 0 if self.is_alone() else 1
         verdict = ledger.decide(step)
         if verdict is RUN:
@@ -163,7 +163,7 @@ class Rendezvous:
 
     def _rest(self) -> bool:
         """Everybody rests: hand out the next result, or decide. Returns whether somebody can go on now."""
-        ledger = self._ledger
+        ledger = self.ledger
         if ledger.report is not None or ledger.running is not None:
             return False
         if self._turns:
@@ -191,7 +191,7 @@ class Rendezvous:
 
     def _main_done(self, _task: asyncio.Task[Any]) -> None:
         # A body that is running in another task has to come to its end: its result must not be lost.
-        if self._ledger.running is None:
+        if self.ledger.running is None:
             self._finish()
 
     def _finish(self) -> None:

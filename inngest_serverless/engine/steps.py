@@ -1,4 +1,4 @@
-"""The steps as users call them, in sync and in async functions: two thin faces of the ledger.
+"""The steps as users call them in sync functions: a thin face of the ledger. ``async_steps.py`` has its twin.
 
 Source: docs/protocol.md, sections 4 and 5.
 """
@@ -9,157 +9,75 @@ from inngest_serverless.engine.interrupts import Interrupt
 from inngest_serverless.engine.ledger import RUN, Ledger, NewStep, read_data
 from inngest_serverless.engine.plans import (
     invoked_id,
+    plan_fetch,
+    plan_infer,
     plan_invoke,
     plan_run,
-    plan_send_event,
+    plan_send,
     plan_sleep,
     plan_sleep_until,
     plan_wait_for_event,
+    plan_wait_for_signal,
     read_event,
+    read_fetched,
     read_nothing,
+    read_required_event,
+    read_signal,
     returned_awaitable,
 )
 from inngest_serverless.protocol.registration import composite_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime, timedelta
-    from typing import Any, ParamSpec, TypeVar
+    from typing import Any, Literal, ParamSpec, TypeVar, overload
 
-    from inngest_serverless.engine.rendezvous import Rendezvous
+    from inngest_serverless.ai import Model
+    from inngest_serverless.engine.plans import FetchReply, Senders, Signal
     from inngest_serverless.events import Event
     from inngest_serverless.functions import Function
 
     P = ParamSpec("P")
     T = TypeVar("T")
+    EventT = TypeVar("EventT", bound="Event[Any]")
     Duration = str | int | timedelta
-    Sendable = Event | Mapping[str, Any]
+    Sendable = Event[Any] | Mapping[str, Any]
+else:
 
-__all__ = ["AsyncStep", "Step"]
+    def overload(_function: object) -> None:
+        """Nothing: overloads are for type checkers."""
 
 
-class Step:
-    """The steps of a sync function, as ``ctx.step``."""
+__all__ = ["Step", "StepAI"]
+
+
+class _Face:
+    """What the sync faces share."""
 
     __slots__ = ("_app_id", "_ledger", "_send")
 
-    def __init__(self, ledger: Ledger, app_id: str, send: Callable[[Any], Any]) -> None:
+    def __init__(self, ledger: Ledger, app_id: str, send: Senders) -> None:
         self._ledger = ledger
         self._app_id = app_id
         self._send = send
 
-    def run(self, step_id: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a function once and remember its result.
-
-        Args:
-            step_id: The step's ID in this function.
-            function: What to run; it may run again if the call is lost before its result is kept.
-            *args: Its arguments.
-            **kwargs: Its keyword arguments.
-
-        Returns:
-            Its result, after a passage through JSON.
-
-        Raises:
-            StepError: The step failed for good.
-        """
-        return self._do(step_id, read_data, plan_run, function, args, kwargs)  # type: ignore[no-any-return]
-
-    def sleep(self, step_id: str, duration: Duration, /) -> None:
-        """Go on after a while; nothing runs meanwhile.
-
-        Args:
-            step_id: The step's ID in this function.
-            duration: A time string ("1h30m"), milliseconds, or a timedelta; at most 366 days.
-        """
-        self._do(step_id, read_nothing, plan_sleep, duration)
-
-    def sleep_until(self, step_id: str, when: str | datetime, /) -> None:
-        """Go on at an instant.
-
-        Args:
-            step_id: The step's ID in this function.
-            when: An aware datetime, or text in RFC 3339, RFC 1123, RFC 822, ISO date, ANSI C or Unix seconds.
-        """
-        self._do(step_id, read_nothing, plan_sleep_until, when)
-
-    def wait_for_event(
-        self, step_id: str, /, *, event: str, timeout: Duration, if_exp: str | None = None, match: str | None = None
-    ) -> Event | None:
-        """Go on when an event arrives, or after the timeout.
-
-        Args:
-            step_id: The step's ID in this function.
-            event: The event's name.
-            timeout: How long to wait: a time string, milliseconds, or a timedelta; at most 366 days.
-            if_exp: A CEL condition: ``event`` is the run's event, ``async`` the awaited one.
-            match: A path that must be equal in both, e.g. ``"data.user_id"``; instead of ``if_exp``.
-
-        Returns:
-            The event, or None after the timeout.
-        """
-        return self._do(step_id, read_event, plan_wait_for_event, event, timeout, if_exp, match)  # type: ignore[no-any-return]
-
-    def invoke(
+    def _do(
         self,
         step_id: str,
-        /,
-        *,
-        function: Function,
-        data: Mapping[str, Any] | None = None,
-        user: Mapping[str, Any] | None = None,
-        v: str | None = None,
-        timeout: Duration | None = None,
+        read: Callable[[Any, str, Any], Any],
+        source: Any,
+        plan: Callable[..., Any],
+        *args: Any,
     ) -> Any:
-        """Run another function of this app and wait for its result.
-
-        Args:
-            step_id: The step's ID in this function.
-            function: A function made by ``create_function``.
-            data: The payload of the event it is run with.
-            user: That event's user.
-            v: That event's version.
-            timeout: How long to wait; a year if not given.
-
-        Raises:
-            StepError: It failed, or the time is over.
-        """
-        target = composite_id(self._app_id, invoked_id(function))
-        return self._do(step_id, read_data, plan_invoke, target, data, user, v, timeout)
-
-    def invoke_by_id(
-        self,
-        step_id: str,
-        /,
-        *,
-        function_id: str,
-        app_id: str | None = None,
-        data: Mapping[str, Any] | None = None,
-        user: Mapping[str, Any] | None = None,
-        v: str | None = None,
-        timeout: Duration | None = None,
-    ) -> Any:
-        """Run a function by its ID, of another app too, and wait for its result; otherwise as ``invoke``."""
-        target = composite_id(app_id or self._app_id, function_id)
-        return self._do(step_id, read_data, plan_invoke, target, data, user, v, timeout)
-
-    def send_event(self, step_id: str, events: Sendable | Iterable[Sendable], /) -> list[str]:
-        """Send one event or several, once.
-
-        Returns:
-            The IDs of the events.
-        """
-        return self._do(step_id, read_data, plan_send_event, self._send, events)  # type: ignore[no-any-return]
-
-    def _do(self, step_id: str, read: Callable[[Any, str], Any], plan: Callable[..., Any], *args: Any) -> Any:
         ledger = self._ledger
         found = ledger.find(step_id)
         if found.__class__ is not NewStep:
-            return read(found, step_id)
+            return read(found, step_id, source)
         found.plan = plan(*args)
         if ledger.decide(found) is RUN:
             _run_body(ledger, found)
+        ledger.interrupt()
         raise Interrupt(step_id)
 
 
@@ -176,54 +94,164 @@ def _run_body(ledger: Ledger, step: NewStep) -> None:
         ledger.succeed(step, value)
 
 
-class AsyncStep:
-    """The steps of an async function, as ``ctx.step``: the same as ``Step``, to be awaited.
+class Step(_Face):
+    """The steps of a sync function, as ``ctx.step``."""
 
-    Steps in tasks of their own (``asyncio.gather``, ``TaskGroup``, ``asyncio.wait``) run in parallel on the server.
-    """
+    __slots__ = ()
 
-    __slots__ = ("_app_id", "_ledger", "_rendezvous", "_send")
-
-    def __init__(self, ledger: Ledger, app_id: str, send: Callable[[Any], Any], rendezvous: Rendezvous) -> None:
-        self._ledger = ledger
-        self._app_id = app_id
-        self._send = send
-        self._rendezvous = rendezvous
-
+    @overload
+    def run(self, step_id: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    @overload
     def run(
-        self, step_id: str, function: Callable[P, Awaitable[T] | T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Coroutine[Any, Any, T]:
-        """As ``Step.run``; the function may be a coroutine function."""
-        return self._do(step_id, read_data, plan_run, function, args, kwargs)
+        self, step_id: str, function: Callable[..., Any], /, *args: Any, output_type: type[T], **kwargs: Any
+    ) -> T: ...
+    def run(
+        self, step_id: str, function: Callable[..., Any], /, *args: Any, output_type: Any = None, **kwargs: Any
+    ) -> Any:
+        """Run a function once and remember its result.
 
-    def sleep(self, step_id: str, duration: Duration, /) -> Coroutine[Any, Any, None]:
-        """As ``Step.sleep``."""
-        return self._do(step_id, read_nothing, plan_sleep, duration)
+        Args:
+            step_id: The step's ID in this function.
+            function: What to run; it may run again if the call is lost before its result is kept.
+            *args: Its arguments.
+            output_type: The type of its result, where its return annotation does not say it.
+            **kwargs: Its keyword arguments.
 
-    def sleep_until(self, step_id: str, when: str | datetime, /) -> Coroutine[Any, Any, None]:
-        """As ``Step.sleep_until``."""
-        return self._do(step_id, read_nothing, plan_sleep_until, when)
+        Returns:
+            Its result, after a passage through JSON: of the type that it is annotated to return.
 
+        Raises:
+            StepError: The step failed for good.
+        """
+        source = output_type or function
+        return self._do(step_id, read_data, source, plan_run, "step.run", function, args, kwargs, output_type)
+
+    def sleep(self, step_id: str, duration: Duration, /) -> None:
+        """Go on after a while; nothing runs meanwhile.
+
+        Args:
+            step_id: The step's ID in this function.
+            duration: A time string ("1h30m"), milliseconds, or a timedelta; at most 366 days.
+        """
+        return self._do(step_id, read_nothing, None, plan_sleep, duration)  # type: ignore[no-any-return]
+
+    def sleep_until(self, step_id: str, when: str | datetime, /) -> None:
+        """Go on at an instant.
+
+        Args:
+            step_id: The step's ID in this function.
+            when: An aware datetime, or text in RFC 3339, RFC 1123, RFC 822, ISO date, ANSI C or Unix seconds.
+        """
+        return self._do(step_id, read_nothing, None, plan_sleep_until, when)  # type: ignore[no-any-return]
+
+    @overload
     def wait_for_event(
-        self, step_id: str, /, *, event: str, timeout: Duration, if_exp: str | None = None, match: str | None = None
-    ) -> Coroutine[Any, Any, Event | None]:
-        """As ``Step.wait_for_event``."""
-        return self._do(step_id, read_event, plan_wait_for_event, event, timeout, if_exp, match)
+        self,
+        step_id: str,
+        /,
+        *,
+        event: type[EventT],
+        timeout: Duration,
+        if_exp: str | None = None,
+        match: str | None = None,
+        required: Literal[False] = False,
+    ) -> EventT | None: ...
+    @overload
+    def wait_for_event(
+        self,
+        step_id: str,
+        /,
+        *,
+        event: type[EventT],
+        timeout: Duration,
+        if_exp: str | None = None,
+        match: str | None = None,
+        required: Literal[True],
+    ) -> EventT: ...
+    @overload
+    def wait_for_event(
+        self,
+        step_id: str,
+        /,
+        *,
+        event: str,
+        timeout: Duration,
+        if_exp: str | None = None,
+        match: str | None = None,
+        required: Literal[False] = False,
+    ) -> Event[dict[str, Any]] | None: ...
+    @overload
+    def wait_for_event(
+        self,
+        step_id: str,
+        /,
+        *,
+        event: str,
+        timeout: Duration,
+        if_exp: str | None = None,
+        match: str | None = None,
+        required: Literal[True],
+    ) -> Event[dict[str, Any]]: ...
+    def wait_for_event(
+        self,
+        step_id: str,
+        /,
+        *,
+        event: str | type[Any],
+        timeout: Duration,
+        if_exp: str | None = None,
+        match: str | None = None,
+        required: bool = False,
+    ) -> Any:
+        """Go on when an event arrives, or after the timeout.
+
+        Args:
+            step_id: The step's ID in this function.
+            event: The event's name, or a type of event.
+            timeout: How long to wait: a time string, milliseconds, or a timedelta; at most 366 days.
+            if_exp: A CEL condition: ``event`` is the run's event, ``async`` the awaited one.
+            match: A path that must be equal in both, e.g. ``"data.user_id"``; instead of ``if_exp``.
+            required: Whether the function fails without the event.
+
+        Returns:
+            The event, or None after the timeout.
+
+        Raises:
+            EventNotReceivedError: It was required and did not come in time.
+            EventValidationError: Its data does not fit its type.
+        """
+        read = read_required_event if required else read_event
+        return self._do(step_id, read, event, plan_wait_for_event, event, timeout, if_exp, match)
 
     def invoke(
         self,
         step_id: str,
         /,
         *,
-        function: Function,
+        function: Function[T],
         data: Mapping[str, Any] | None = None,
         user: Mapping[str, Any] | None = None,
         v: str | None = None,
         timeout: Duration | None = None,
-    ) -> Coroutine[Any, Any, Any]:
-        """As ``Step.invoke``."""
+    ) -> T:
+        """Run another function of this app and wait for its result.
+
+        Args:
+            step_id: The step's ID in this function.
+            function: A function made by ``create_function``.
+            data: The payload of the event it is run with.
+            user: That event's user.
+            v: That event's version.
+            timeout: How long to wait; a year if not given.
+
+        Returns:
+            Its result, of the type that it is annotated to return.
+
+        Raises:
+            StepError: It failed, or the time is over.
+        """
         target = composite_id(self._app_id, invoked_id(function))
-        return self._do(step_id, read_data, plan_invoke, target, data, user, v, timeout)
+        return self._do(step_id, read_data, function.handler, plan_invoke, target, data, user, v, timeout)  # type: ignore[no-any-return]
 
     def invoke_by_id(
         self,
@@ -236,34 +264,105 @@ class AsyncStep:
         user: Mapping[str, Any] | None = None,
         v: str | None = None,
         timeout: Duration | None = None,
-    ) -> Coroutine[Any, Any, Any]:
-        """As ``Step.invoke_by_id``."""
+    ) -> Any:
+        """Run a function by its ID, of another app too, and wait for its result; otherwise as ``invoke``."""
         target = composite_id(app_id or self._app_id, function_id)
-        return self._do(step_id, read_data, plan_invoke, target, data, user, v, timeout)
+        return self._do(step_id, read_data, None, plan_invoke, target, data, user, v, timeout)
 
-    def send_event(self, step_id: str, events: Sendable | Iterable[Sendable], /) -> Coroutine[Any, Any, list[str]]:
-        """As ``Step.send_event``."""
-        return self._do(step_id, read_data, plan_send_event, self._send, events)
+    def send_event(self, step_id: str, events: Sendable | Iterable[Sendable], /) -> list[str]:
+        """Send one event or several, once.
 
-    async def _do(self, step_id: str, read: Callable[[Any, str], Any], plan: Callable[..., Any], *args: Any) -> Any:
-        found = self._rendezvous.find(step_id)
-        if found.__class__ is not NewStep:
-            if not self._rendezvous.is_alone():
-                await self._rendezvous.turn(self._ledger.key)
-            return read(found, step_id)
-        found.plan = plan(*args)
-        await self._rendezvous.arrive(found)
-        await self._run_body(found)
-        return await self._rendezvous.depart()
+        Returns:
+            The IDs of the events.
+        """
+        return self._do(step_id, read_data, None, plan_send, "step.sendEvent", self._send.events, events)  # type: ignore[no-any-return]
 
-    async def _run_body(self, step: NewStep) -> None:
-        ledger = self._ledger
-        ledger.begin(step)
-        try:
-            value = step.plan.body()  # type: ignore[union-attr, misc]
-            if hasattr(value, "__await__"):
-                value = await value
-        except (Exception, SystemExit, self._rendezvous.Cancelled) as error:  # noqa: BLE001 - booked, whatever it is
-            ledger.fail(step, error)
-        else:
-            ledger.succeed(step, value)
+    def wait_for_signal(
+        self,
+        step_id: str,
+        /,
+        *,
+        signal: str,
+        timeout: Duration,
+        on_conflict: Literal["fail", "replace"] = "fail",
+    ) -> Signal | None:
+        """Go on when a signal arrives, or after the timeout.
+
+        Args:
+            step_id: The step's ID in this function.
+            signal: The signal's name; one run at a time can wait for it.
+            timeout: How long to wait: a time string, milliseconds, or a timedelta; at most 366 days.
+            on_conflict: What to do if another run waits for it: fail, or take its place.
+
+        Returns:
+            The signal, with its data, or None after the timeout.
+        """
+        return self._do(step_id, read_signal, None, plan_wait_for_signal, signal, timeout, on_conflict)  # type: ignore[no-any-return]
+
+    def send_signal(self, step_id: str, /, *, signal: str, data: Any = None) -> None:
+        """Send a signal, once; it is lost if no run waits for it."""
+        return self._do(step_id, read_nothing, None, plan_send, "step.sendSignal", self._send.signal, signal, data)  # type: ignore[no-any-return]
+
+    def fetch(
+        self,
+        step_id: str,
+        url: str,
+        /,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: str | None = None,
+    ) -> FetchReply:
+        """Have Inngest send an HTTP request and wait for the reply; nothing runs meanwhile.
+
+        Args:
+            step_id: The step's ID in this function.
+            url: The absolute URL.
+            method: The method.
+            headers: Its headers.
+            body: Its body, as text.
+
+        Raises:
+            StepError: There was no reply.
+        """
+        return self._do(step_id, read_fetched, None, plan_fetch, url, method, headers, body)  # type: ignore[no-any-return]
+
+    @property
+    def ai(self) -> StepAI:
+        """Steps that call language models."""
+        return StepAI(self._ledger, self._app_id, self._send)
+
+
+class StepAI(_Face):
+    """Steps that call language models, as ``ctx.step.ai``."""
+
+    __slots__ = ()
+
+    def infer(self, step_id: str, /, *, model: Model, body: Mapping[str, Any]) -> Any:
+        """Have Inngest call a language model and wait for its reply; nothing runs meanwhile.
+
+        Args:
+            step_id: The step's ID in this function.
+            model: Which model, by a class of ``inngest_serverless.ai``.
+            body: The provider's request; the model's name is filled in.
+
+        Returns:
+            The provider's reply, as JSON.
+
+        Raises:
+            StepError: The provider refused it, or did not answer.
+        """
+        return self._do(step_id, read_data, None, plan_infer, model, body)
+
+    @overload
+    def wrap(self, step_id: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
+    @overload
+    def wrap(
+        self, step_id: str, function: Callable[..., Any], /, *args: Any, output_type: type[T], **kwargs: Any
+    ) -> T: ...
+    def wrap(
+        self, step_id: str, function: Callable[..., Any], /, *args: Any, output_type: Any = None, **kwargs: Any
+    ) -> Any:
+        """As ``step.run``, shown as a call of a language model."""
+        source = output_type or function
+        return self._do(step_id, read_data, source, plan_run, "step.ai.wrap", function, args, kwargs, output_type)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -30,7 +30,7 @@ class LocalApi:
         self._thread = Thread(target=self._server.serve_forever, name="local-api", daemon=True)
         self.origin = f"http://127.0.0.1:{self._server.server_port}"
 
-    def __enter__(self) -> LocalApi:
+    def __enter__(self) -> Self:
         """Start to listen."""
         self._thread.start()
         return self

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from inngest_serverless.durations import parse_duration, to_instant
 from inngest_serverless.protocol.signing import sign

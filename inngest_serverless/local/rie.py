@@ -209,13 +209,16 @@ class LambdaRuntime:
         try:
             connection.request("POST", _INVOKE_PATH, body, {"Content-Type": "application/json"})
             response = connection.getresponse()
-            return response.status, response.read()
+            status, reply = response.status, response.read()
         except BaseException as error:
             # Whoever gives up on a call leaves the emulator busy, and the next call would crash it: end it here.
             self.stop()
             if isinstance(error, OSError | http.client.HTTPException):
                 raise LambdaRuntimeError(f"the Lambda runtime gave no answer: {error!r}\n{self._log_tail()}") from error
             raise
+        if self._running is None:  # the last thing an emulator says may be that the handler exited, as it was told to
+            raise LambdaRuntimeError("the Lambda runtime gave no answer: it was stopped")
+        return status, reply
 
     def _decode(self, status: int, body: bytes) -> Any:
         text = body.decode(errors="replace")

@@ -90,7 +90,8 @@ def parse_call(body: str | bytes, step_id: str) -> CallRequest:
     call.order = _hashes(stack.get("stack"))
     call.target = None if step_id in {"", _UNTARGETED} else step_id
     call.event = _event(document.get("event"), "event")
-    call.events = parse_events(document["events"]) if document.get("events") else [call.event]
+    events = document.get("events")
+    call.events = [call.event] if events is None or events == [] else parse_events(events)
     call.memos = parse_memos(document.get("steps"))
     return call
 

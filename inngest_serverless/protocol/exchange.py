@@ -39,6 +39,14 @@ class Request:
         self.origin = origin
         self.path = path
 
+    def is_larger_than(self, size: int) -> bool:
+        """Whether the body has more than ``size`` bytes."""
+        body = self.body
+        if len(body) > size or isinstance(body, bytes):
+            return len(body) > size
+        # No character takes more than four bytes, so most bodies need not be encoded to know.
+        return len(body) * 4 > size and len(body.encode("utf-8", "surrogatepass")) > size
+
     def body_bytes(self) -> bytes:
         """The body as the bytes that were signed.
 

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
+    "AI_GATEWAY",
+    "GATEWAY",
     "INVOKE_FUNCTION",
     "SLEEP",
     "STEP_ERROR",
@@ -16,6 +18,7 @@ __all__ = [
     "STEP_PLANNED",
     "STEP_RUN",
     "WAIT_FOR_EVENT",
+    "WAIT_FOR_SIGNAL",
     "Failure",
     "Opcode",
 ]
@@ -27,6 +30,9 @@ STEP_PLANNED = "StepPlanned"
 SLEEP = "Sleep"
 WAIT_FOR_EVENT = "WaitForEvent"
 INVOKE_FUNCTION = "InvokeFunction"
+WAIT_FOR_SIGNAL = "WaitForSignal"
+AI_GATEWAY = "AIGateway"
+GATEWAY = "Gateway"
 
 
 class Failure:

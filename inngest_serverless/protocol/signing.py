@@ -108,6 +108,8 @@ def _parts(signature: str | None) -> tuple[str, str]:
     fields: dict[str, str] = {}
     for part in (signature or "").split("&"):
         name, _, value = part.partition("=")
+        if name in fields:
+            raise InvalidSignatureError("the signature names a field twice")
         fields[name] = value
     seconds, given = fields.get("t", ""), fields.get("s", "")
     if not (seconds and given.isascii()):

@@ -64,7 +64,8 @@ class StepIds:
     def _take_in_branch(self, step_id: str) -> str:
         scope = self._first or self._base
         self._in_branch = False
-        full_id = self.take(f"{scope}/{step_id}" if scope else step_id)
+        # No ID of a user's has this character, so nothing but this branch can ask for what comes out.
+        full_id = self.take(f"{scope}\0{step_id}" if scope else step_id)
         self._in_branch = True
         self._first = self._first or full_id
         return full_id

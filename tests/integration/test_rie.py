@@ -14,7 +14,6 @@ from textwrap import dedent
 import pytest
 
 from inngest_serverless.errors import ConfigurationError
-from inngest_serverless.local.emulator import find_emulator
 from inngest_serverless.local.rie import LambdaInvocationError, LambdaRuntime, LambdaRuntimeError
 
 pytestmark = pytest.mark.integration
@@ -309,32 +308,3 @@ def test_wrong_settings_are_named(folder, options, message):
     runtime = LambdaRuntime("app.echo", **{"cwd": folder, **options})
     with pytest.raises(ConfigurationError, match=message):
         runtime.start()
-
-
-def test_without_an_emulator_the_error_says_how_to_get_it(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("AWS_LAMBDA_RIE", raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    runtime = LambdaRuntime("app.echo", cwd=tmp_path)
-    with pytest.raises(ConfigurationError, match="run scripts/setup, or pip install aws-sam-cli"):
-        runtime.start()
-
-
-def test_where_the_emulator_is_looked_for(tmp_path, monkeypatch):
-    emulator = tmp_path / "aws-lambda-rie"
-    emulator.write_text("#!/bin/sh\n")
-    emulator.chmod(0o755)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("AWS_LAMBDA_RIE", raising=False)
-    assert find_emulator(None, tmp_path) == str(emulator)
-    monkeypatch.setenv("AWS_LAMBDA_RIE", "aws-lambda-rie")
-    assert find_emulator(None, tmp_path) == str(emulator)
-    monkeypatch.delenv("AWS_LAMBDA_RIE")
-    installed = tmp_path / ".tools/sam/samcli/local/rapid"
-    installed.mkdir(parents=True)
-    for architecture in ("x86_64", "arm64"):
-        (installed / f"aws-lambda-rie-{architecture}").hardlink_to(emulator)
-    nested = tmp_path / "some/where"
-    nested.mkdir(parents=True)
-    assert Path(find_emulator(None, nested)).parent == installed

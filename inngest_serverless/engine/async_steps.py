@@ -1,0 +1,278 @@
+"""The steps as users call them in async functions: as ``steps.py``, to be awaited.
+
+Type checkers see every method anew, as it returns something to be awaited. At run time there is one difference: how a
+step is carried out.
+
+Source: docs/protocol.md, sections 4 and 5.
+"""
+
+from __future__ import annotations
+
+from inngest_serverless.engine.ledger import NewStep
+from inngest_serverless.engine.steps import Step, StepAI
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+    from datetime import datetime, timedelta
+    from typing import Any, Literal, ParamSpec, TypeVar, overload
+
+    from inngest_serverless.ai import Model
+    from inngest_serverless.engine.ledger import Ledger
+    from inngest_serverless.engine.plans import FetchReply, Senders, Signal
+    from inngest_serverless.engine.rendezvous import Rendezvous
+    from inngest_serverless.events import Event
+    from inngest_serverless.functions import Function
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
+    EventT = TypeVar("EventT", bound="Event[Any]")
+    Duration = str | int | timedelta
+    Sendable = Event[Any] | Mapping[str, Any]
+
+__all__ = ["AsyncStep", "AsyncStepAI"]
+
+
+async def _carry_out(
+    face: Any,
+    step_id: str,
+    read: Callable[[Any, str, Any], Any],
+    source: Any,
+    plan: Callable[..., Any],
+    *args: Any,
+) -> Any:
+    meeting: Rendezvous = face._rendezvous  # noqa: SLF001 - one class, in two halves
+    ledger = meeting.ledger
+    found = meeting.find(step_id)
+    if found.__class__ is not NewStep:
+        if not meeting.is_alone():
+            await meeting.turn(ledger.key)
+        return read(found, step_id, source)
+    found.plan = plan(*args)
+    await meeting.arrive(found)
+    await _run_body(ledger, found, meeting)
+    return await meeting.depart()
+
+
+async def _run_body(ledger: Ledger, step: NewStep, meeting: Rendezvous) -> None:
+    ledger.begin(step)
+    try:
+        value = step.plan.body()  # type: ignore[union-attr, misc]
+        if hasattr(value, "__await__"):
+            value = await value
+    except (Exception, SystemExit, meeting.Cancelled) as error:  # noqa: BLE001 - booked, whatever it is
+        ledger.fail(step, error)
+    else:
+        ledger.succeed(step, value)
+
+
+if TYPE_CHECKING:
+
+    class AsyncStep:
+        """The steps of an async function, as ``ctx.step``: the same as ``Step``, to be awaited.
+
+        Steps in tasks of their own (``asyncio.gather``, ``TaskGroup``, ``asyncio.wait``) run in parallel on the server.
+        """
+
+        def __init__(self, ledger: Ledger, app_id: str, send: Senders, rendezvous: Rendezvous) -> None: ...
+
+        @overload
+        def run(
+            self, step_id: str, function: Callable[P, Awaitable[T] | T], /, *args: P.args, **kwargs: P.kwargs
+        ) -> Coroutine[Any, Any, T]: ...
+        @overload
+        def run(
+            self, step_id: str, function: Callable[..., Any], /, *args: Any, output_type: type[T], **kwargs: Any
+        ) -> Coroutine[Any, Any, T]: ...
+        def run(
+            self, step_id: str, function: Callable[..., Any], /, *args: Any, output_type: Any = None, **kwargs: Any
+        ) -> Coroutine[Any, Any, Any]:
+            """As ``Step.run``."""
+            ...
+
+        def sleep(self, step_id: str, duration: Duration, /) -> Coroutine[Any, Any, None]:
+            """As ``Step.sleep``."""
+            ...
+
+        def sleep_until(self, step_id: str, when: str | datetime, /) -> Coroutine[Any, Any, None]:
+            """As ``Step.sleep_until``."""
+            ...
+
+        @overload
+        def wait_for_event(
+            self,
+            step_id: str,
+            /,
+            *,
+            event: type[EventT],
+            timeout: Duration,
+            if_exp: str | None = None,
+            match: str | None = None,
+            required: Literal[False] = False,
+        ) -> Coroutine[Any, Any, EventT | None]: ...
+        @overload
+        def wait_for_event(
+            self,
+            step_id: str,
+            /,
+            *,
+            event: type[EventT],
+            timeout: Duration,
+            if_exp: str | None = None,
+            match: str | None = None,
+            required: Literal[True],
+        ) -> Coroutine[Any, Any, EventT]: ...
+        @overload
+        def wait_for_event(
+            self,
+            step_id: str,
+            /,
+            *,
+            event: str,
+            timeout: Duration,
+            if_exp: str | None = None,
+            match: str | None = None,
+            required: Literal[False] = False,
+        ) -> Coroutine[Any, Any, Event[dict[str, Any]] | None]: ...
+        @overload
+        def wait_for_event(
+            self,
+            step_id: str,
+            /,
+            *,
+            event: str,
+            timeout: Duration,
+            if_exp: str | None = None,
+            match: str | None = None,
+            required: Literal[True],
+        ) -> Coroutine[Any, Any, Event[dict[str, Any]]]: ...
+        def wait_for_event(
+            self,
+            step_id: str,
+            /,
+            *,
+            event: str | type[Any],
+            timeout: Duration,
+            if_exp: str | None = None,
+            match: str | None = None,
+            required: bool = False,
+        ) -> Coroutine[Any, Any, Any]:
+            """As ``Step.wait_for_event``."""
+            ...
+
+        def invoke(
+            self,
+            step_id: str,
+            /,
+            *,
+            function: Function[T],
+            data: Mapping[str, Any] | None = None,
+            user: Mapping[str, Any] | None = None,
+            v: str | None = None,
+            timeout: Duration | None = None,
+        ) -> Coroutine[Any, Any, T]:
+            """As ``Step.invoke``."""
+            ...
+
+        def invoke_by_id(
+            self,
+            step_id: str,
+            /,
+            *,
+            function_id: str,
+            app_id: str | None = None,
+            data: Mapping[str, Any] | None = None,
+            user: Mapping[str, Any] | None = None,
+            v: str | None = None,
+            timeout: Duration | None = None,
+        ) -> Coroutine[Any, Any, Any]:
+            """As ``Step.invoke_by_id``."""
+            ...
+
+        def send_event(self, step_id: str, events: Sendable | Iterable[Sendable], /) -> Coroutine[Any, Any, list[str]]:
+            """As ``Step.send_event``."""
+            ...
+
+        def wait_for_signal(
+            self,
+            step_id: str,
+            /,
+            *,
+            signal: str,
+            timeout: Duration,
+            on_conflict: Literal["fail", "replace"] = "fail",
+        ) -> Coroutine[Any, Any, Signal | None]:
+            """As ``Step.wait_for_signal``."""
+            ...
+
+        def send_signal(self, step_id: str, /, *, signal: str, data: Any = None) -> Coroutine[Any, Any, None]:
+            """As ``Step.send_signal``."""
+            ...
+
+        def fetch(
+            self,
+            step_id: str,
+            url: str,
+            /,
+            *,
+            method: str = "GET",
+            headers: Mapping[str, str] | None = None,
+            body: str | None = None,
+        ) -> Coroutine[Any, Any, FetchReply]:
+            """As ``Step.fetch``."""
+            ...
+
+        @property
+        def ai(self) -> AsyncStepAI:
+            """Steps that call language models."""
+            ...
+
+    class AsyncStepAI:
+        """Steps that call language models, as ``ctx.step.ai``."""
+
+        def infer(self, step_id: str, /, *, model: Model, body: Mapping[str, Any]) -> Coroutine[Any, Any, Any]:
+            """As ``StepAI.infer``."""
+            ...
+
+        @overload
+        def wrap(
+            self, step_id: str, function: Callable[P, Awaitable[T] | T], /, *args: P.args, **kwargs: P.kwargs
+        ) -> Coroutine[Any, Any, T]: ...
+        @overload
+        def wrap(
+            self, step_id: str, function: Callable[..., Any], /, *args: Any, output_type: type[T], **kwargs: Any
+        ) -> Coroutine[Any, Any, T]: ...
+        def wrap(
+            self, step_id: str, function: Callable[..., Any], /, *args: Any, output_type: Any = None, **kwargs: Any
+        ) -> Coroutine[Any, Any, Any]:
+            """As ``StepAI.wrap``."""
+            ...
+
+else:
+
+    class AsyncStep(Step):
+        """The steps of an async function, as ``ctx.step``: the same as ``Step``, to be awaited."""
+
+        __slots__ = ("_rendezvous",)
+
+        def __init__(self, ledger: Ledger, app_id: str, send: Senders, rendezvous: Rendezvous) -> None:
+            super().__init__(ledger, app_id, send)
+            self._rendezvous = rendezvous
+
+        _do = _carry_out
+
+        @property
+        def ai(self) -> AsyncStepAI:
+            """Steps that call language models."""
+            return AsyncStepAI(self._ledger, self._app_id, self._send, self._rendezvous)
+
+    class AsyncStepAI(StepAI):
+        """Steps that call language models, as ``ctx.step.ai``, to be awaited."""
+
+        __slots__ = ("_rendezvous",)
+
+        def __init__(self, ledger: Ledger, app_id: str, send: Senders, rendezvous: Rendezvous) -> None:
+            super().__init__(ledger, app_id, send)
+            self._rendezvous = rendezvous
+
+        _do = _carry_out

@@ -1,0 +1,279 @@
+"""Sends events and signals: generators that yield what they need done, so that sync and async code share them.
+
+Source: docs/protocol.md, section 9.
+"""
+
+from __future__ import annotations
+
+from inngest_serverless.errors import ConfigurationError, EventValidationError, SendEventsError, TransportError
+from inngest_serverless.events import event_list
+from inngest_serverless.protocol import headers as names
+from inngest_serverless.protocol.exchange import Outbound
+from inngest_serverless.serialization import encode
+from inngest_serverless.transport import Pause, SecretOutbound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from typing import Any, TypeVar
+
+    from inngest_serverless.config import Settings
+    from inngest_serverless.protocol.exchange import OutboundReply
+    from inngest_serverless.protocol.signing import SigningKey
+
+    T = TypeVar("T")
+    Sending = Generator[Outbound | Pause, Any, T]
+
+__all__ = ["sending", "signalling"]
+
+# The server parses no more events than these in one request.
+MAX_EVENTS_PER_REQUEST = 5_000
+# The server's default limit for one event. A request is kept to the same size; an event that is larger goes alone, and
+# the server, whose limit may be another, decides.
+MAX_BYTES_PER_REQUEST = 512 * 1024
+# How often a request is sent if it gets no answer, or one that says "later".
+MAX_TRIES = 5
+# Before the n-th retry passes a random time of up to BACK_OFF_SECONDS * 2 ** (n - 1). No pause is longer than
+# MAX_PAUSE_SECONDS, even where the server asks for more.
+BACK_OFF_SECONDS = 0.1
+MAX_PAUSE_SECONDS = 5.0
+
+_DEV_EVENT_KEY = "dev"
+_SEED_BYTES = 10
+_MAX_FAULT_LENGTH = 500
+_UNAUTHORIZED, _NOT_FOUND, _TOO_MANY_REQUESTS, _SERVER_ERRORS = 401, 404, 429, 500
+
+
+def sending(settings: Settings, events: Any, now: float, draw: Callable[[], float] | None = None) -> Sending[list[str]]:
+    """Send events, in as many requests as it takes, one after the other.
+
+    Args:
+        settings: Where to send them and with which key.
+        events: One event or several, as ``Event`` or as mappings.
+        now: Unix time in seconds, the time of events that have none.
+        draw: Draws a number from 0 to 1, for the length of pauses; at random by default.
+
+    Yields:
+        The requests to send and the pauses to make.
+
+    Returns:
+        The IDs of the events, in their order.
+
+    Raises:
+        ConfigurationError: There is no event key, or no request can be sent with these settings.
+        EventValidationError: An event cannot be sent; none was.
+        SendEventsError: Not all were accepted.
+    """
+    key = settings.event_key or (_DEV_EVENT_KEY if settings.is_dev else None)
+    if key is None:
+        raise ConfigurationError("no event key: set INNGEST_EVENT_KEY, or INNGEST_DEV=1 to work with a dev server")
+    millis = int(now * 1000)
+    texts = [_event_text(document, millis) for document in event_list(events)]
+    ids: list[str] = []
+    for batch in _batches(texts):
+        request = _event_request(settings, key, batch, millis)
+        try:
+            reply = yield from _trying(request, now, draw)
+        except TransportError as error:
+            raise SendEventsError(f"{len(ids)} of {len(texts)} events were sent: {error}", ids) from error
+        accepted, fault = _accepted(reply, len(batch))
+        ids += accepted
+        if fault:
+            # The event API may quote the URL.
+            fault = fault.replace(key, "***")
+            raise SendEventsError(f"{len(ids)} of {len(texts)} events were sent: {fault}", ids)
+    return ids
+
+
+def signalling(
+    settings: Settings,
+    keys: list[SigningKey],
+    signal: str,
+    data: Any,
+    now: float,
+    draw: Callable[[], float] | None = None,
+) -> Sending[str | None]:
+    """Send a signal to the run that waits for it.
+
+    Args:
+        settings: Where to send it.
+        keys: The signing keys to try, in order. One that works where those before it did not is moved to the front.
+        signal: The signal's name.
+        data: What goes with it: a JSON value.
+        now: Unix time in seconds.
+        draw: As in ``sending``.
+
+    Yields:
+        The requests to send and the pauses to make.
+
+    Returns:
+        The ID of the run that got it, or None if no run waits for it.
+
+    Raises:
+        ConfigurationError: There is no signing key, or no request can be sent with these settings.
+        EventValidationError: The signal has no name, or JSON cannot hold the data.
+        SendEventsError: It was not accepted.
+    """
+    if not keys and not settings.is_dev:
+        raise ConfigurationError("no signing key: set INNGEST_SIGNING_KEY, or INNGEST_DEV=1 to work with a dev server")
+    if not signal:
+        raise EventValidationError("a signal without a name cannot be sent: give the name that a run waits for")
+    body = _encoded({"signal": signal, "data": data}, f"signal {signal!r}")
+    request = Outbound("POST", f"{settings.api_origin}/v1/signals", _headers(settings), body)
+    try:
+        reply = yield from _authorized(request, keys, now, draw)
+    except TransportError as error:
+        raise SendEventsError(f"signal {signal!r} was not sent: {error}") from error
+    if reply.status == _NOT_FOUND:
+        return None
+    document = _object(reply)
+    if not reply.ok:
+        raise SendEventsError(f"signal {signal!r} was not sent: the API answered {reply.status}{_said(document)}")
+    answer = document.get("data")
+    run_id = answer.get("run_id") if isinstance(answer, dict) else None
+    return run_id if isinstance(run_id, str) else None
+
+
+# Requests.
+
+
+def _event_request(settings: Settings, key: str, batch: list[str], millis: int) -> Outbound:
+    from urllib.parse import quote
+
+    # Every try of a batch has the same seed, by which the server knows that it is the same.
+    headers = _headers(settings) | {names.EVENT_ID_SEED: f"{millis},{_random_text()}"}
+    origin = settings.event_api_origin
+    body = f"[{','.join(batch)}]"
+    return SecretOutbound("POST", f"{origin}/e/{quote(key, safe='')}", headers, body, shown_url=f"{origin}/e/***")
+
+
+def _headers(settings: Settings) -> dict[str, str]:
+    headers = {names.CONTENT_TYPE: names.JSON, names.SDK: names.SDK_VALUE}
+    if settings.env:
+        headers[names.ENV] = settings.env
+    return headers
+
+
+def _random_text() -> str:
+    from base64 import b64encode
+    from os import urandom
+
+    return b64encode(urandom(_SEED_BYTES)).decode()
+
+
+def _event_text(document: dict[str, Any], millis: int) -> str:
+    if document.get("ts") is None:
+        document = document | {"ts": millis}
+    return _encoded(document, f"event {document['name']!r}")
+
+
+def _encoded(document: dict[str, Any], what: str) -> str:
+    try:
+        return encode(document)
+    except (TypeError, ValueError, RecursionError) as error:
+        # Only json's own messages are known to hold no values.
+        reason = error if type(error) in {TypeError, ValueError} else type(error).__name__
+        raise EventValidationError(f"{what} has something that JSON cannot hold: {reason}") from None
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        # Each has a comma or a bracket before it; the last bracket makes one more.
+        length = 1 + (len(text) if text.isascii() else len(text.encode()))
+        if batch and (len(batch) == MAX_EVENTS_PER_REQUEST or size + length + 1 > MAX_BYTES_PER_REQUEST):
+            yield batch
+            batch, size = [], 0
+        batch.append(text)
+        size += length
+    if batch:
+        yield batch
+
+
+# Tries.
+
+
+def _authorized(
+    request: Outbound, keys: list[SigningKey], now: float, draw: Callable[[], float] | None
+) -> Sending[OutboundReply]:
+    if keys:
+        request.headers[names.AUTHORIZATION] = keys[0].bearer()
+    reply = yield from _trying(request, now, draw)
+    for key in keys[1:]:
+        if reply.status != _UNAUTHORIZED:
+            break
+        request.headers[names.AUTHORIZATION] = key.bearer()
+        reply = yield from _trying(request, now, draw)
+        if reply.status != _UNAUTHORIZED:
+            keys[:] = [key, *(other for other in keys if other is not key)]
+    return reply
+
+
+def _trying(request: Outbound, now: float, draw: Callable[[], float] | None) -> Sending[OutboundReply]:
+    """Send a request until it is answered; the answer to the last try counts whatever it is."""
+    for retry in range(1, MAX_TRIES):
+        asked = 0.0
+        try:
+            reply: OutboundReply = yield request
+        except TransportError:
+            pass
+        else:
+            if reply.status != _TOO_MANY_REQUESTS and reply.status < _SERVER_ERRORS:
+                return reply
+            asked = _retry_after(reply, now)
+        back_off = (draw or _chance)() * BACK_OFF_SECONDS * 2 ** (retry - 1)
+        yield Pause(min(max(asked, back_off), MAX_PAUSE_SECONDS))
+    return (yield request)  # type: ignore[no-any-return]
+
+
+def _chance() -> float:
+    from random import random
+
+    return random()  # noqa: S311 - it spreads retries, and keeps no secret
+
+
+def _retry_after(reply: OutboundReply, now: float) -> float:
+    """The seconds that a reply asks to wait, 0 if it does not."""
+    text = reply.headers.get(names.RETRY_AFTER, "").strip()
+    if not text:
+        return 0.0
+    if text.isascii() and text.isdigit():
+        return float(text)
+    from datetime import datetime
+
+    from inngest_serverless.durations import to_instant
+
+    try:
+        return datetime.fromisoformat(to_instant(text)).timestamp() - now
+    except ConfigurationError:
+        return 0.0
+
+
+# Replies.
+
+
+def _accepted(reply: OutboundReply, count: int) -> tuple[list[str], str]:
+    """The IDs that the event API gave, and what is wrong, "" if nothing is."""
+    document = _object(reply)
+    given = document.get("ids")
+    # An event that was refused leaves an empty ID in its place.
+    ids = [item for item in given if isinstance(item, str) and item] if isinstance(given, list) else []
+    if not reply.ok:
+        return ids, f"the event API answered {reply.status}{_said(document)}"
+    return ids, "" if len(ids) == count else f"the event API gave {len(ids)} IDs for {count} events"
+
+
+def _said(document: Mapping[str, Any]) -> str:
+    fault = document.get("error") or document.get("message")
+    return f": {str(fault)[:_MAX_FAULT_LENGTH]}" if fault else ""
+
+
+def _object(reply: OutboundReply) -> Mapping[str, Any]:
+    from json import loads
+
+    try:
+        document = loads(reply.body)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,118 @@
+"""Triggers: what starts a function. Source: docs/protocol.md, section 7."""
+
+from __future__ import annotations
+
+from inngest_serverless.durations import to_time_string
+from inngest_serverless.errors import ConfigurationError
+from inngest_serverless.events import Event
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import timedelta
+    from typing import Any
+
+__all__ = ["Trigger", "cron_trigger", "event_trigger"]
+
+_CRON_FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day of month", 1, 31), ("month", 1, 12), ("day of week", 0, 7))
+_CRON_NAMES = {
+    "month": ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
+    "day of week": ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"],
+}
+_CRON_WORDS = {"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
+
+
+class Trigger:
+    """What starts a function: an event, or a schedule. Made by ``event_trigger`` and ``cron_trigger``."""
+
+    __slots__ = ("cron", "event", "event_type", "expression", "jitter")
+
+    def __init__(
+        self,
+        *,
+        event: str | None = None,
+        expression: str | None = None,
+        cron: str | None = None,
+        jitter: str | None = None,
+        event_type: type[Event[Any]] | None = None,
+    ) -> None:
+        self.event = event
+        self.expression = expression
+        self.cron = cron
+        self.jitter = jitter
+        self.event_type = event_type
+
+    def to_json(self) -> dict[str, str]:
+        """Its registration."""
+        if self.cron is not None:
+            return {"cron": self.cron} | ({"jitter": self.jitter} if self.jitter else {})
+        return {"event": self.event or ""} | ({"expression": self.expression} if self.expression else {})
+
+
+def event_trigger(name: str | type[Event[Any]], expression: str | None = None) -> Trigger:
+    """Run a function for each event of a name, or of a type.
+
+    Args:
+        name: The event's name, e.g. ``"api/account.created"``, or a type of event, whose data is then checked.
+        expression: A CEL condition on it, e.g. ``"event.data.plan == 'pro'"``.
+
+    Raises:
+        ConfigurationError: The name is empty.
+    """
+    if isinstance(name, type) and issubclass(name, Event) and name.event_name:
+        return Trigger(event=name.event_name, expression=expression, event_type=name)
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError("event_trigger needs the name of an event, e.g. event_trigger('api/account.created')")
+    return Trigger(event=name, expression=expression)
+
+
+def cron_trigger(cron: str, jitter: str | int | timedelta | None = None) -> Trigger:
+    """Run a function on a schedule.
+
+    Args:
+        cron: Five fields (minute, hour, day of month, month, day of week), or ``@daily`` and the like; a time zone
+            may stand before them: ``"TZ=Europe/Paris 0 12 * * 5"``. The default is UTC.
+        jitter: Start at a random time up to this long after the schedule: a time string, milliseconds, or a timedelta.
+
+    Raises:
+        ConfigurationError: The fields are wrong.
+    """
+    if not isinstance(cron, str):
+        raise ConfigurationError(f"cron_trigger needs text such as '0 12 * * 5', not {type(cron).__name__}")
+    if (fault := _cron_fault(cron)) is not None:
+        raise ConfigurationError(f"cron {cron!r}: {fault}; write five fields, e.g. '0 12 * * 5' for Fridays at 12:00")
+    return Trigger(cron=cron, jitter=None if jitter is None else to_time_string(jitter))
+
+
+def _cron_fault(cron: str) -> str | None:
+    fields = cron.split()
+    if fields and fields[0].startswith(("TZ=", "CRON_TZ=")):
+        fields = fields[1:]
+    if len(fields) == 1 and fields[0] in _CRON_WORDS:
+        return None
+    if len(fields) == 2 and fields[0] == "@every":  # noqa: PLR2004 - the word and its duration
+        return None
+    if len(fields) != len(_CRON_FIELDS):
+        return f"it has {len(fields)} fields"
+    for text, (name, low, high) in zip(fields, _CRON_FIELDS, strict=True):
+        if not all(_is_cron_part(part, name, low, high) for part in text.split(",")):
+            return f"the {name} {text!r} is not in {low}-{high}"
+    return None
+
+
+def _is_cron_part(part: str, name: str, low: int, high: int) -> bool:
+    span, slash, step = part.partition("/")
+    if slash and not (step.isdigit() and int(step) > 0):
+        return False
+    if span in {"*", "?"}:
+        return True
+    start, dash, end = span.partition("-")
+    first = _cron_number(start, name)
+    last = _cron_number(end, name) if dash else first
+    return first is not None and last is not None and low <= first <= last <= high
+
+
+def _cron_number(text: str, name: str) -> int | None:
+    names = _CRON_NAMES.get(name, [])
+    if text.upper() in names:
+        return names.index(text.upper()) + (name == "month")
+    return int(text) if text.isascii() and text.isdigit() else None

@@ -1,0 +1,157 @@
+"""Every way to serve an app over HTTP, behind one face: an HTTP request in, the HTTP reply out.
+
+To bring in another cloud, write a ``Start`` for it and add its ``Adapter`` to ``ADAPTERS``: the whole suite runs on it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import inngest_serverless
+from inngest_serverless.local.gateway import TRIGGERS, HttpReply, from_lambda_reply, to_lambda_event
+from inngest_serverless.local.rie import LambdaRuntime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import ExitStack
+
+    Invoke = Callable[[Mapping[str, Any]], Any]
+    Exchange = Callable[[str, str, Mapping[str, str], bytes], HttpReply]
+    Start = Callable[["Bench", str, Mapping[str, str]], Exchange]
+
+HERE = Path(__file__).parent
+ROOT = Path(inngest_serverless.__file__).parents[1]
+SERVE_URL = "https://rec.example.com/api/inngest"
+NOW = 1_795_308_509.25
+
+_FOREIGN_VARIABLES = ("INNGEST_", "AWS_LAMBDA_FUNCTION", "K_SERVICE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Bench:
+    """What adapters work with: the test's own patches, and the processes that all tests share."""
+
+    monkeypatch: pytest.MonkeyPatch
+    clock: Clock
+    test: ExitStack
+    session: ExitStack
+    runtimes: dict[tuple[Any, ...], LambdaRuntime] = field(default_factory=dict)
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A way to serve an app.
+
+    Attributes:
+        name: Its name in test IDs.
+        framework: What replies must name in X-Inngest-Framework.
+        start: Serves a handler ("module.attribute") with some environment variables.
+        is_real: Whether it is the cloud's own runtime, in a process of its own and by the real clock.
+    """
+
+    name: str
+    framework: str
+    start: Start
+    is_real: bool = False
+
+
+@dataclass(frozen=True)
+class Caller:
+    """An app that is being served: call it with method, URL, headers and body."""
+
+    adapter: Adapter
+    exchange: Exchange
+    clock: Clock | None
+
+    def __call__(
+        self, method: str, url: str = SERVE_URL, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> HttpReply:
+        return self.exchange(method, url, headers or {}, body)
+
+    def now(self) -> float:
+        """The time that the app goes by."""
+        return time.time() if self.clock is None else self.clock()
+
+    def set_time(self, now: float) -> None:
+        """Set the app's clock, unless it is the real one."""
+        if self.clock is not None:
+            self.clock.now = now
+
+
+def in_process(bench: Bench, handler: str, env: Mapping[str, str]) -> Invoke:
+    """A cold start in this process: imports the handler's module anew, with these variables and the bench's clock."""
+    for name in [name for name in os.environ if name.upper().startswith(_FOREIGN_VARIABLES)]:
+        bench.monkeypatch.delenv(name)
+    for name, value in env.items():
+        bench.monkeypatch.setenv(name, value)
+    bench.monkeypatch.setattr(time, "time", bench.clock)
+    module, _, attribute = handler.partition(".")
+    sys.modules.pop(module, None)
+    function = getattr(import_module(module), attribute)
+    # Lambda hands over JSON and takes JSON: what does not survive that would fail there.
+    return lambda event: json.loads(json.dumps(function(json.loads(json.dumps(event)), None)))
+
+
+def in_lambda_runtime(bench: Bench, handler: str, env: Mapping[str, str]) -> Invoke:
+    """The real Lambda runtime; started once for each handler and environment, or once more for a fresh bench."""
+    key = (handler, *sorted(env.items()))
+    if bench.fresh:
+        return _runtime(bench.test, handler, env).invoke
+    if key not in bench.runtimes:
+        bench.runtimes[key] = _runtime(bench.session, handler, env)
+    return bench.runtimes[key].invoke
+
+
+def _runtime(stack: ExitStack, handler: str, env: Mapping[str, str]) -> LambdaRuntime:
+    return stack.enter_context(LambdaRuntime(handler, cwd=HERE, env={"PYTHONPATH": str(ROOT), **env}))
+
+
+def _start_lambda(
+    host: Callable[[Bench, str, Mapping[str, str]], Invoke],
+    trigger: str,
+    bench: Bench,
+    handler: str,
+    env: Mapping[str, str],
+) -> Exchange:
+    invoke = host(bench, handler, env)
+
+    def exchange(method: str, url: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
+        return from_lambda_reply(trigger, invoke(to_lambda_event(trigger, method, url, headers, body)))
+
+    return exchange
+
+
+ADAPTERS = [
+    *[Adapter(f"aws-{name}", "aws-lambda", partial(_start_lambda, in_process, name)) for name in TRIGGERS],
+    *[Adapter(f"rie-{name}", "aws-lambda", partial(_start_lambda, in_lambda_runtime, name), True) for name in TRIGGERS],
+]
+IN_PROCESS = [adapter for adapter in ADAPTERS if not adapter.is_real]
+
+
+def as_parameters(adapters: list[Adapter]) -> list[Any]:
+    """For ``parametrize("adapter", ..., indirect=True)``: what is real is marked as a test of real processes."""
+    return [
+        pytest.param(adapter, id=adapter.name, marks=[pytest.mark.integration] if adapter.is_real else [])
+        for adapter in adapters
+    ]
