@@ -10,6 +10,16 @@ from inngest_serverless.version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from inngest_serverless.aws.handler import inngest_lambda
+    from inngest_serverless.client import (
+        Client,
+        dev_server_url,
+        is_dev,
+        send,
+        send_async,
+        send_many,
+        send_many_async,
+    )
+    from inngest_serverless.clock import now_millis, timestamp
     from inngest_serverless.engine.context import AsyncContext, Context
     from inngest_serverless.errors import (
         ConfigurationError,
@@ -39,12 +49,21 @@ if TYPE_CHECKING:
         Timeouts,
     )
     from inngest_serverless.functions import Function, create_function
+    from inngest_serverless.middleware import CallInput, CallOutput, Middleware
+    from inngest_serverless.signatures import sign, validate_signature
     from inngest_serverless.triggers import Trigger, cron_trigger, event_trigger
+    from inngest_serverless.user_fields import EMAIL, EXTERNAL_ID
+    from inngest_serverless.workflow import Workflow
 
 __all__ = [
+    "EMAIL",
+    "EXTERNAL_ID",
     "AsyncContext",
     "Batch",
+    "CallInput",
+    "CallOutput",
     "Cancel",
+    "Client",
     "Concurrency",
     "ConfigurationError",
     "Context",
@@ -57,6 +76,7 @@ __all__ = [
     "InngestError",
     "InvalidSignatureError",
     "InvalidTimestampError",
+    "Middleware",
     "NonRetriableError",
     "Priority",
     "RateLimit",
@@ -69,15 +89,36 @@ __all__ = [
     "Throttle",
     "Timeouts",
     "Trigger",
+    "Workflow",
     "__version__",
     "create_function",
     "cron_trigger",
+    "dev_server_url",
     "event_trigger",
     "inngest_lambda",
+    "is_dev",
+    "now_millis",
+    "send",
+    "send_async",
+    "send_many",
+    "send_many_async",
+    "sign",
+    "timestamp",
+    "validate_signature",
 ]
 
 _HOMES = {
     "inngest_serverless.aws.handler": ("inngest_lambda",),
+    "inngest_serverless.client": (
+        "Client",
+        "dev_server_url",
+        "is_dev",
+        "send",
+        "send_async",
+        "send_many",
+        "send_many_async",
+    ),
+    "inngest_serverless.clock": ("now_millis", "timestamp"),
     "inngest_serverless.engine.context": ("AsyncContext", "Context"),
     "inngest_serverless.errors": (
         "ConfigurationError",
@@ -107,7 +148,11 @@ _HOMES = {
         "Timeouts",
     ),
     "inngest_serverless.functions": ("Function", "create_function"),
+    "inngest_serverless.middleware": ("CallInput", "CallOutput", "Middleware"),
+    "inngest_serverless.signatures": ("sign", "validate_signature"),
     "inngest_serverless.triggers": ("Trigger", "cron_trigger", "event_trigger"),
+    "inngest_serverless.user_fields": ("EMAIL", "EXTERNAL_ID"),
+    "inngest_serverless.workflow": ("Workflow",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

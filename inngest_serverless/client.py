@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from functools import cache
 
-from inngest_serverless.config import Settings
+from inngest_serverless.config import Settings, dev_server
 from inngest_serverless.errors import ConfigurationError
 from inngest_serverless.events import Event
 from inngest_serverless.sending import sending, signalling
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     Sendable = Event[Any] | Mapping[str, Any]
 
-__all__ = ["Client", "send", "send_async", "send_many", "send_many_async"]
+__all__ = ["Client", "dev_server_url", "is_dev", "send", "send_async", "send_many", "send_many_async"]
 
 
 class Client:
@@ -73,7 +73,7 @@ class Client:
     def from_settings(cls, settings: Settings, transport: Transport) -> Client:
         """A client for who has both already: a handler, which sends what its functions send."""
         client = cls.__new__(cls)
-        client._set_up(settings, transport)
+        cls._set_up(client, settings, transport)
         return client
 
     def _set_up(self, settings: Settings, transport: Transport) -> None:
@@ -198,3 +198,19 @@ def send_many(events: Iterable[Sendable]) -> list[str]:
 async def send_many_async(events: Iterable[Sendable]) -> list[str]:
     """As ``send_many``, in async code."""
     return await _default().send_many_async(events)
+
+
+def is_dev() -> bool:
+    """Whether INNGEST_DEV says that this program works with a dev server.
+
+    Source: docs/protocol.md, section 10.
+    """
+    return Settings.for_client(os.environ).is_dev
+
+
+def dev_server_url() -> str:
+    """The origin of the dev server: the one in INNGEST_DEV, or ``"http://127.0.0.1:8288"``.
+
+    Source: docs/protocol.md, section 10.
+    """
+    return dev_server(os.environ)

@@ -31,6 +31,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
+    from typing import Any
 
 __all__ = [
     "CallRequestError",
@@ -106,6 +107,9 @@ class RetryAfterError(InngestError):
         super().__init__(message)
         self.retry_after = retry_after
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (str(self), self.retry_after))
+
 
 class StepError(InngestError):
     """A step that failed for good. It is raised where the step is called, so that it can be caught and made good.
@@ -125,6 +129,10 @@ class StepError(InngestError):
         self.message = message
         self.stack = stack
         self.step_id = step_id
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are pickled by their args, which are the message alone.
+        return (type(self), (self.name, self.message, self.stack, self.step_id))
 
 
 class ResultTypeError(InngestError):

@@ -70,9 +70,10 @@ class Function(Generic[R]):
         options: Its registration: name, triggers, retries, flow control.
         event_types: The types of its events, by name.
         on_failure: The handler of its failures, or None.
+        middleware: Its own middleware.
     """
 
-    __slots__ = ("event_types", "handler", "id", "is_async", "on_failure", "options")
+    __slots__ = ("event_types", "handler", "id", "is_async", "middleware", "on_failure", "options")
 
     def __init__(
         self,
@@ -81,6 +82,7 @@ class Function(Generic[R]):
         options: dict[str, Any],
         event_types: Mapping[str | None, type[Event[Any]]] | None = None,
         on_failure: Callable[..., Any] | None = None,
+        middleware: Iterable[Any] = (),
     ) -> None:
         self.id = id
         self.handler = handler
@@ -88,6 +90,7 @@ class Function(Generic[R]):
         self.options = options
         self.event_types = event_types or {}
         self.on_failure = on_failure
+        self.middleware = tuple(middleware)
 
     @property
     def name(self) -> str:
@@ -107,10 +110,17 @@ class Function(Generic[R]):
             "triggers": [{"event": FAILED_EVENT, "expression": failed}],
             "retries": 0,
         }
-        return Function(f"{self.id}-failure", self.on_failure, options, self.event_types)
+        return Function(f"{self.id}-failure", self.on_failure, options, self.event_types, middleware=self.middleware)
+
+    def prepare(self) -> None:
+        """Called when it is served, before any call of it.
+
+        Raises:
+            ConfigurationError: It is not complete yet, as a workflow without blocks.
+        """
 
     def __repr__(self) -> str:
-        return f"Function(id={self.id!r})"
+        return f"{type(self).__name__}(id={self.id!r})"
 
 
 def is_coroutine_function(function: Any) -> bool:
@@ -138,6 +148,7 @@ def create_function(
     singleton: Singleton | None = None,
     timeouts: Timeouts | None = None,
     on_failure: Callable[[Any], Any] | None = None,
+    middleware: Iterable[Any] = (),
 ) -> Decorator:
     """Declare a durable function.
 
@@ -156,6 +167,7 @@ def create_function(
         cancel: Events that cancel runs; at most five.
         singleton: At most one run at a time.
         timeouts: How long a run may take to start and to end.
+        middleware: Middleware for this function, behind the app's: instances or subclasses of ``Middleware``.
         on_failure: Called like a function of its own when a run has failed for good; ``ctx.failure`` tells of it.
 
     Returns:
@@ -201,7 +213,7 @@ def create_function(
     def decorate(handler: Any) -> Any:
         if not callable(handler):
             raise ConfigurationError(f"function {function_id!r}: create_function decorates a function")
-        return Function(function_id, handler, options, event_types, on_failure)
+        return Function(function_id, handler, options, event_types, on_failure, middleware)
 
     return decorate
 
@@ -259,6 +271,7 @@ def index_functions(app_id: str, functions: Iterable[Any]) -> dict[str, Function
                 f"{getattr(function, '__name__', function)!r} is not an Inngest function: "
                 "decorate it with create_function"
             )
+        function.prepare()
         identity = composite_id(app_id, function.id)
         if identity in index:
             raise ConfigurationError(f"function ID {function.id!r} is used twice: each needs its own")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from typing import Any
 
 __all__ = ["Generic"]
 
 # types.GenericAlias, without importing types.
-_Alias: Callable[[object, object], object] = type(list[int])
+_Alias: Any = type(list[int])
 
 
 class Generic:
@@ -18,4 +18,5 @@ class Generic:
     __slots__ = ()
 
     def __class_getitem__(cls, item: object) -> object:
-        return _Alias(cls, item)
+        alias: object = _Alias(cls, item)
+        return alias

@@ -142,9 +142,8 @@ def _event_request(settings: Settings, key: str, batch: list[str], millis: int) 
 
     # Every try of a batch has the same seed, by which the server knows that it is the same.
     headers = _headers(settings) | {names.EVENT_ID_SEED: f"{millis},{_random_text()}"}
-    origin = settings.event_api_origin
-    body = f"[{','.join(batch)}]"
-    return SecretOutbound("POST", f"{origin}/e/{quote(key, safe='')}", headers, body, shown_url=f"{origin}/e/***")
+    url = f"{settings.event_api_origin}/e/{quote(key, safe='')}"
+    return SecretOutbound("POST", url, headers, f"[{','.join(batch)}]", "/e/***")
 
 
 def _headers(settings: Settings) -> dict[str, str]:

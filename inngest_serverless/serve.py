@@ -20,10 +20,12 @@ from inngest_serverless.protocol.signing import sign, verify
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
+    from logging import Logger
     from typing import Any
 
     from inngest_serverless.config import Settings
     from inngest_serverless.functions import Function
+    from inngest_serverless.middleware import Hooks
     from inngest_serverless.protocol.call import CallRequest
     from inngest_serverless.protocol.exchange import OutboundReply, Reply, Request
     from inngest_serverless.protocol.signing import SigningKey
@@ -46,18 +48,29 @@ class App:
         functions: Its functions.
         framework: What serves it: ``"aws-lambda"`` or ``"google-cloud-functions"``.
         now: The clock, Unix seconds.
+        middleware: Middleware for all of them, before their own.
+        logger: Where ``ctx.logger`` writes; the logger ``inngest_serverless`` if not given.
 
     Raises:
         ConfigurationError: Two functions have the same ID, or one is not a function.
     """
 
     def __init__(
-        self, settings: Settings, functions: Iterable[Function[Any]], framework: str, now: Callable[[], float]
+        self,
+        settings: Settings,
+        functions: Iterable[Any],
+        framework: str,
+        now: Callable[[], float],
+        *,
+        middleware: Iterable[Any] = (),
+        logger: Logger | None = None,
     ) -> None:
         self.settings = settings
         self.framework = framework
         self._functions = index_functions(settings.app_id, functions)
         self._now = now
+        self._middleware = tuple(middleware)
+        self._logger = logger
         self._keys = settings.signing_keys
         self._headers = {
             names.CONTENT_TYPE: names.JSON,
@@ -144,9 +157,16 @@ class App:
                 retry=True,
             )
         call = parse_call(request.body, request.query.get("stepId", ""))
+        call.traceparent = request.headers.get(names.TRACEPARENT)
+        call.tracestate = request.headers.get(names.TRACESTATE)
         if call.use_api and (refusal := (yield from self._fetch_state(call))) is not None:
             return refusal
-        return (yield Invocation(function, call, self.settings.app_id, self._now))  # type: ignore[no-any-return]
+        return (yield self._invocation(function, call))  # type: ignore[no-any-return]
+
+    def _invocation(self, function: Function[Any], call: CallRequest) -> Invocation:
+        sources = (*self._middleware, *function.middleware)
+        hooks = _hooks(sources) if sources else None
+        return Invocation(function, call, self.settings.app_id, self._now, hooks, self._logger)
 
     def _fetch_state(self, call: CallRequest) -> Generator[Effect, Any, Reply | None]:
         """Put the run's events and memos into the call; returns an error reply if that fails."""
@@ -293,6 +313,13 @@ def _unauthorized() -> Reply:
 
 def _not_synced(message: str, *, retry: bool) -> Reply:
     return json_reply(_SERVER_ERROR, {"message": message, "modified": False}, retry=retry)
+
+
+def _hooks(sources: tuple[Any, ...]) -> Hooks:
+    # Without middleware a cold start does not load it.
+    from inngest_serverless.middleware import Hooks
+
+    return Hooks(sources)
 
 
 def _body_bytes(request: Request) -> bytes:

@@ -15,11 +15,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+    from ssl import SSLContext
     from typing import Any, NoReturn, TypeVar
 
-    from httpx import URL, AsyncClient, Client, Request, Response
+    from httpx import URL, AsyncClient, Client, Request, Response, Timeout
 
     R = TypeVar("R")
+    Keeper = AsyncGenerator[None, None]
 
 __all__ = ["Pause", "SecretOutbound", "Transport", "drive", "drive_async", "pause", "pause_async"]
 
@@ -42,25 +44,24 @@ class Pause:
 
 
 class SecretOutbound(Outbound):
-    """A request whose URL holds a secret, which is for the wire alone.
+    """A request whose path holds a secret, which is for the wire alone.
 
     Attributes:
-        shown_url: What logs and errors show in its place.
+        shown_path: What logs and errors show in its place.
     """
 
-    __slots__ = ("shown_url",)
+    __slots__ = ("shown_path",)
 
-    def __init__(
-        self, method: str, url: str, headers: dict[str, str], body: str | None = None, *, shown_url: str
-    ) -> None:
+    def __init__(self, method: str, url: str, headers: dict[str, str], body: str | None, shown_path: str) -> None:
         super().__init__(method, url, headers, body)
-        self.shown_url = shown_url
+        self.shown_path = shown_path
 
 
 class Transport:
     """Pooled connections, made on first use and kept for warm calls: one pool for sync code, one for each loop.
 
-    They are closed when the transport is dropped, when their loop shuts down, or when the interpreter exits.
+    Those of sync code are closed when the transport is dropped or the interpreter exits, those of a loop when it shuts
+    down.
 
     Args:
         timeout: Seconds to wait for a reply.
@@ -69,7 +70,8 @@ class Transport:
     def __init__(self, timeout: float = _TIMEOUT_SECONDS) -> None:
         self._timeout = timeout
         self._clients: dict[None, Client] = {}
-        self._loop_clients: dict[AbstractEventLoop, tuple[AsyncClient, AsyncGenerator[None]]] = {}
+        self._loop_clients: dict[AbstractEventLoop, tuple[AsyncClient, Keeper]] = {}
+        self._farewell: object = None
 
     def send(self, request: Outbound) -> OutboundReply:
         """Send a request.
@@ -99,39 +101,79 @@ class Transport:
             raise _no_reply(request, error) from None
 
     def _open_client(self) -> Client:
-        from weakref import finalize
+        from httpx import Client
 
-        from httpx import Client, Timeout
-
-        client = Client(timeout=Timeout(self._timeout, connect=min(_CONNECT_SECONDS, self._timeout)))
-        finalize(self, client.close)
+        self._prepare_farewell()
         # Threads may come here together: the first one's client is everybody's.
-        return self._clients.setdefault(None, client)
+        return self._clients.setdefault(None, Client(verify=_trusted(), timeout=self._timeouts()))
 
     async def _loop_client(self) -> AsyncClient:
         # A connection belongs to the loop it was opened on.
         from asyncio import get_running_loop
 
-        from httpx import AsyncClient, Timeout
-
         loop = get_running_loop()
-        if loop not in self._loop_clients:
-            for known in list(self._loop_clients):
-                if known.is_closed():
-                    self._loop_clients.pop(known, None)
-            client = AsyncClient(timeout=Timeout(self._timeout, connect=min(_CONNECT_SECONDS, self._timeout)))
+        client, _ = self._loop_clients.get(loop, (None, None))
+        if client is None or client.is_closed:
+            from httpx import AsyncClient
+
+            self._prepare_farewell()
+            _forget_closed(self._loop_clients)
+            client = AsyncClient(verify=_trusted(), timeout=self._timeouts())
             keeper = _open_until_shutdown(client)
-            await anext(keeper)
             self._loop_clients[loop] = client, keeper
-        return self._loop_clients[loop][0]
+            await anext(keeper)
+            await _close_dropped(loop)
+        return client
+
+    def _prepare_farewell(self) -> None:
+        if self._farewell is None:
+            from weakref import finalize
+
+            self._farewell = finalize(self, _leave, self._clients, self._loop_clients)
+
+    def _timeouts(self) -> Timeout:
+        from httpx import Timeout
+
+        return Timeout(self._timeout, connect=min(_CONNECT_SECONDS, self._timeout))
 
 
-async def _open_until_shutdown(client: AsyncClient) -> AsyncGenerator[None]:
-    # A loop finishes its async generators before it closes, and also one that nobody refers to any more.
+@cache
+def _trusted() -> SSLContext:
+    # Reading the certificates takes longer than most requests, and would block a loop each time.
+    from httpx import create_ssl_context
+
+    return create_ssl_context()
+
+
+async def _open_until_shutdown(client: AsyncClient) -> Keeper:
+    # A loop finishes the async generators that it knows before it closes.
     try:
         yield
     finally:
         await client.aclose()
+
+
+# What dropped transports have left open: closed by the next one that comes to the same loop, or with the loop.
+_dropped: dict[AbstractEventLoop, list[Keeper]] = {}
+
+
+def _leave(clients: dict[None, Client], loop_clients: dict[AbstractEventLoop, tuple[AsyncClient, Keeper]]) -> None:
+    for client in list(clients.values()):
+        client.close()
+    for loop, (_, keeper) in list(loop_clients.items()):
+        _dropped.setdefault(loop, []).append(keeper)
+
+
+async def _close_dropped(loop: AbstractEventLoop) -> None:
+    _forget_closed(_dropped)
+    for keeper in _dropped.pop(loop, ()):
+        await keeper.aclose()
+
+
+def _forget_closed(by_loop: dict[AbstractEventLoop, Any]) -> None:
+    for loop in list(by_loop):
+        if loop.is_closed():
+            by_loop.pop(loop, None)
 
 
 def _outgoing(client: Client | AsyncClient, request: Outbound) -> Request:
@@ -139,7 +181,7 @@ def _outgoing(client: Client | AsyncClient, request: Outbound) -> Request:
     outgoing = client.build_request(request.method, request.url, headers=request.headers, content=content)
     if isinstance(request, SecretOutbound):
         # httpx logs the URL of every request, as str() has it.
-        outgoing.url = _secret_url_type()(outgoing.url, request.shown_url)
+        outgoing.url = _secret_url_type()(outgoing.url, request.shown_path)
     return outgoing
 
 
@@ -148,9 +190,9 @@ def _secret_url_type() -> Callable[[URL, str], URL]:
     from httpx import URL
 
     class SecretURL(URL):
-        def __init__(self, url: URL, shown: str) -> None:
+        def __init__(self, url: URL, shown_path: str) -> None:
             super().__init__(url)
-            self._shown = shown
+            self._shown = f"{url.scheme}://{url.netloc.decode()}{shown_path}"
 
         def __str__(self) -> str:
             return self._shown

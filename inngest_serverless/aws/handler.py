@@ -77,6 +77,5 @@ class _Runner:
         if invocation.function.is_async:
             from inngest_serverless.engine.rendezvous import warm_loop
 
-            loop = warm_loop()
-            return loop.run(invocation.run_async(self._async_senders, loop))  # type: ignore[no-any-return]
+            return warm_loop().run(invocation, self._async_senders)
         return invocation.run(self._senders)

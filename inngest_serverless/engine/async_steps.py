@@ -9,6 +9,7 @@ Source: docs/protocol.md, sections 4 and 5.
 from __future__ import annotations
 
 from inngest_serverless.engine.ledger import NewStep
+from inngest_serverless.engine.plans import is_awaitable
 from inngest_serverless.engine.steps import Step, StepAI
 
 TYPE_CHECKING = False
@@ -44,26 +45,34 @@ async def _carry_out(
     meeting: Rendezvous = face._rendezvous  # noqa: SLF001 - one class, in two halves
     ledger = meeting.ledger
     found = meeting.find(step_id)
+    if ledger.hooks is not None and (found.__class__ is NewStep or not ledger.is_replaying()):
+        await ledger.hooks.run_async(ledger.hooks.begin())
     if found.__class__ is not NewStep:
         if not meeting.is_alone():
             await meeting.turn(ledger.key)
         return read(found, step_id, source)
     found.plan = plan(*args)
     await meeting.arrive(found)
-    await _run_body(ledger, found, meeting)
+    await _run_body(ledger, found)
     return await meeting.depart()
 
 
-async def _run_body(ledger: Ledger, step: NewStep, meeting: Rendezvous) -> None:
+async def _run_body(ledger: Ledger, step: NewStep) -> None:
     ledger.begin(step)
+    value: Any = None
+    error: BaseException | None = None
     try:
         value = step.plan.body()  # type: ignore[union-attr, misc]
-        if hasattr(value, "__await__"):
+        if is_awaitable(value):
             value = await value
-    except (Exception, SystemExit, meeting.Cancelled) as error:  # noqa: BLE001 - booked, whatever it is
-        ledger.fail(step, error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as raised:  # noqa: BLE001 - a step's failure is booked, whatever it is
+        error = raised
+    if ledger.hooks is None:
+        ledger.finish(step, value, error, step.plan.kind)  # type: ignore[union-attr]
     else:
-        ledger.succeed(step, value)
+        await ledger.hooks.run_async(ledger.conclude(step, value, error))
 
 
 if TYPE_CHECKING:

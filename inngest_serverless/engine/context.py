@@ -7,13 +7,14 @@ from inngest_serverless.failures import FAILED_EVENT, RunFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from logging import Logger
+    from logging import Logger, LoggerAdapter
     from typing import Any, Generic
 
     from typing_extensions import TypeVar
 
     from inngest_serverless.engine.async_steps import AsyncStep
     from inngest_serverless.engine.groups import AsyncGroup, Group
+    from inngest_serverless.engine.ledger import Ledger
     from inngest_serverless.engine.steps import Step
     from inngest_serverless.functions import Function
     from inngest_serverless.protocol.call import CallRequest
@@ -30,9 +31,22 @@ __all__ = ["AsyncContext", "Context"]
 class _CallContext(Generic[E]):
     """What sync and async functions are given alike."""
 
-    __slots__ = ("_event_types", "attempt", "env", "event", "events", "function_id", "max_attempts", "run_id")
+    __slots__ = (
+        "_event_types",
+        "_ledger",
+        "_logger",
+        "attempt",
+        "env",
+        "event",
+        "events",
+        "function_id",
+        "max_attempts",
+        "run_id",
+    )
 
-    def __init__(self, call: CallRequest, function: Function[Any]) -> None:
+    def __init__(self, call: CallRequest, function: Function[Any], ledger: Ledger, logger: Logger | None) -> None:
+        self._ledger = ledger
+        self._logger = logger
         types = self._event_types = function.event_types
         self.events: list[E] = [types.get(event["name"], Event).from_dict(event) for event in call.events]  # type: ignore[misc]
         self.event: E = self.events[0]
@@ -48,11 +62,14 @@ class _CallContext(Generic[E]):
         return RunFailure(self.event.data, self._event_types) if self.event.name == FAILED_EVENT else None
 
     @property
-    def logger(self) -> Logger:
-        """The logger ``inngest_serverless``."""
-        from logging import getLogger
+    def logger(self) -> LoggerAdapter[Logger]:
+        """A logger that keeps quiet while steps that are known are replayed.
 
-        return getLogger("inngest_serverless")
+        Its records carry ``run_id``, ``function_id``, ``step_id`` (None outside of steps) and ``attempt``.
+        """
+        from inngest_serverless.engine.quiet_logger import QuietLogger
+
+        return QuietLogger(self._logger, self._ledger, self.run_id, self.function_id, self.attempt)
 
 
 class Context(_CallContext[E]):
@@ -73,8 +90,16 @@ class Context(_CallContext[E]):
 
     __slots__ = ("group", "step")
 
-    def __init__(self, call: CallRequest, function: Function[Any], step: Step, group: Group) -> None:
-        super().__init__(call, function)
+    def __init__(
+        self,
+        call: CallRequest,
+        function: Function[Any],
+        ledger: Ledger,
+        logger: Logger | None,
+        step: Step,
+        group: Group,
+    ) -> None:
+        super().__init__(call, function, ledger, logger)
         self.step = step
         self.group = group
 
@@ -84,7 +109,15 @@ class AsyncContext(_CallContext[E]):
 
     __slots__ = ("group", "step")
 
-    def __init__(self, call: CallRequest, function: Function[Any], step: AsyncStep, group: AsyncGroup) -> None:
-        super().__init__(call, function)
+    def __init__(
+        self,
+        call: CallRequest,
+        function: Function[Any],
+        ledger: Ledger,
+        logger: Logger | None,
+        step: AsyncStep,
+        group: AsyncGroup,
+    ) -> None:
+        super().__init__(call, function, ledger, logger)
         self.step = step
         self.group = group

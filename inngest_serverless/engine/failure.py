@@ -13,12 +13,12 @@ from inngest_serverless.protocol.opcodes import Failure
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from traceback import TracebackException
 
 __all__ = ["describe"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # noqa: PTH120, PTH100 - pathlib costs a cold start
-_STACK_LIMIT = 32 * 1024
+# The server keeps errors with the run's state, which has limits of its own.
+_TEXT_LIMIT = 32 * 1024
 
 
 def describe(error: BaseException, now: float) -> Failure:
@@ -51,7 +51,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 def _message(error: BaseException) -> str:
     try:
-        return str(error)
+        return _shortened(str(error))
     except Exception as fault:  # noqa: BLE001 - a user's __str__ may raise anything
         return f"(its message could not be made: {type(fault).__name__})"
 
@@ -66,16 +66,23 @@ def _retry_after(leaves: list[BaseException], now: float) -> str | None:
 
 
 def _stack(error: BaseException) -> str:
+    try:
+        return _shortened(_format(error))
+    except Exception as fault:  # noqa: BLE001 - a chain of thousands of causes, say, or a user's __str__
+        return f"(its stack could not be made: {type(fault).__name__})"
+
+
+def _format(error: BaseException) -> str:
     from traceback import TracebackException
 
     trace = TracebackException.from_exception(error)
-    _hide_own_frames(trace)
-    text = "".join(trace.format())
-    return text if len(text) <= _STACK_LIMIT else f"{text[: _STACK_LIMIT // 2]}\n...\n{text[-_STACK_LIMIT // 2 :]}"
+    waiting = [trace]
+    while waiting:
+        part = waiting.pop()
+        part.stack[:] = [frame for frame in part.stack if not frame.filename.startswith(_PACKAGE)]
+        waiting += [inner for inner in (part.__cause__, part.__context__, *(part.exceptions or ())) if inner]
+    return "".join(trace.format())
 
 
-def _hide_own_frames(trace: TracebackException) -> None:
-    trace.stack[:] = [frame for frame in trace.stack if not frame.filename.startswith(_PACKAGE)]
-    for inner in (trace.__cause__, trace.__context__, *(trace.exceptions or ())):
-        if inner is not None:
-            _hide_own_frames(inner)
+def _shortened(text: str) -> str:
+    return text if len(text) <= _TEXT_LIMIT else f"{text[: _TEXT_LIMIT // 2]}\n...\n{text[-_TEXT_LIMIT // 2 :]}"

@@ -6,13 +6,17 @@ Source: docs/protocol.md, section 5.
 from __future__ import annotations
 
 from inngest_serverless.engine.interrupts import Interrupt
+from inngest_serverless.engine.ledger import racing
+from inngest_serverless.errors import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
-    from typing import Any
+    from typing import Any, Literal, TypeVar
 
     from inngest_serverless.engine.ledger import Ledger
+
+    T = TypeVar("T")
 
 __all__ = ["AsyncGroup", "Group"]
 
@@ -25,38 +29,63 @@ class Group:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def parallel(self, branches: Iterable[Callable[[], Any]]) -> tuple[Any, ...]:
+    def parallel(self, branches: Iterable[Callable[[], T]], *, mode: Literal["race"] | None = None) -> tuple[T, ...]:
         """Run branches in parallel: the server calls for their steps at the same time.
 
         Args:
             branches: Functions without arguments that call steps, e.g. ``lambda: ctx.step.run("a", work)``. Each is
                 called on every call of the function, and up to twice when its next step is the only one left.
+            mode: ``"race"`` to go on as soon as one branch has ended; steps of the others that have begun still end,
+                and nobody looks at their results.
 
         Returns:
-            Their results, in the order of the branches.
+            The results in the order of the branches; of a race, the winner's alone.
 
         Raises:
-            Exception: What the first failing branch raised, once all of them have ended.
+            Exception: What the first failing branch raised, once all of them have ended; of a race, what the winner
+                raised.
+            ConfigurationError: The mode is unknown.
         """
-        return _Exploration(self._ledger, list(branches)).results()
+        return _Exploration(self._ledger, list(branches), race=is_race(mode)).results()
 
 
 class _Exploration:
     """One pass over the branches of a group."""
 
-    def __init__(self, ledger: Ledger, branches: list[Callable[[], Any]]) -> None:
+    def __init__(self, ledger: Ledger, branches: list[Callable[[], Any]], *, race: bool) -> None:
         self._ledger = ledger
         self._branches = branches
-        self._results: list[Any] = []
-        self._errors: list[Exception | SystemExit] = []
+        self._race = race
+        self._found = len(ledger.pending)
+        # Of each branch that ended: when its last step completed, that step, its result, its error.
+        self._ended: list[tuple[int, str, Any, BaseException | None]] = []
         self._interrupt: Interrupt | None = None
         self._resume: Callable[[], None] | None = None
 
     def results(self) -> tuple[Any, ...]:
+        self._explore_all()
+        ledger = self._ledger
+        if self._ended and (self._race or self._interrupt is None):
+            # What follows completed no earlier than its last step.
+            last = min if self._race else max
+            ledger.key = last(self._ended, key=_completed)[1]
+        if self._race and self._ended:
+            del ledger.pending[self._found :]
+            self._ended = [min(self._ended, key=_completed)]
+        elif self._interrupt is not None:
+            self._settle()
+            raise self._interrupt
+        for _, _, _, error in self._ended:
+            if error is not None:
+                raise error
+        return tuple(result for _, _, result, _ in self._ended)
+
+    def _explore_all(self) -> None:
         ledger, ids = self._ledger, self._ledger.ids
         state = ids.enter_group()
         first = ""
         ledger.collecting += 1
+        token = racing.set(True) if self._race else None
         try:
             for branch in self._branches:
                 mark = ids.mark()
@@ -66,17 +95,15 @@ class _Exploration:
         finally:
             ledger.collecting -= 1
             ids.leave_group(state, first)
-        if self._interrupt is not None:
-            self._settle()
-            raise self._interrupt
-        if self._errors:
-            raise self._errors[0]
-        return tuple(self._results)
+            if token is not None:
+                racing.reset(token)
 
     def _explore(self, branch: Callable[[], Any], state: tuple[bool, str, str]) -> None:
         ledger = self._ledger
         ledger.ids.enter_branch(state)
+        ledger.key = ""
         ended: Any = None
+        result: Any = None
         try:
             result = branch()
         except Interrupt as interrupt:
@@ -88,10 +115,8 @@ class _Exploration:
             self._interrupt = ended if isinstance(ended, Interrupt) else Interrupt("of a parallel group")
             if ledger.report is not None:
                 raise self._interrupt
-        elif ended is not None:
-            self._errors.append(ended)
         else:
-            self._results.append(result)
+            self._ended.append((ledger.place(ledger.key), ledger.key, result, ended))
 
     def _note_resume(self, branch: Callable[[], Any], state: tuple[bool, str, str], mark: int) -> None:
         # Remembers the first branch that found something new: if nobody else does, it is run again to do that step.
@@ -127,19 +152,45 @@ class AsyncGroup:
 
     __slots__ = ()
 
-    async def parallel(self, branches: Iterable[Callable[[], Awaitable[Any]]]) -> tuple[Any, ...]:
+    async def parallel(
+        self, branches: Iterable[Callable[[], Awaitable[T]]], *, mode: Literal["race"] | None = None
+    ) -> tuple[T, ...]:
         """As ``Group.parallel``, for functions that return awaitables."""
         import asyncio
 
-        results = await asyncio.gather(*[_outcome(branch) for branch in branches])
-        for _, error in results:
+        race = is_race(mode)
+        tasks = [asyncio.ensure_future(_outcome(branch, race=race)) for branch in branches]
+        if race and tasks:
+            done, losers = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in losers:
+                task.cancel("another branch has won the race")
+            tasks = [next(task for task in tasks if task in done)]
+        ended = await asyncio.gather(*tasks)
+        for _, error in ended:
             if error is not None:
                 raise error
-        return tuple(result for result, _ in results)
+        return tuple(result for result, _ in ended)
 
 
-async def _outcome(branch: Callable[[], Awaitable[Any]]) -> tuple[Any, Exception | None]:
+async def _outcome(branch: Callable[[], Awaitable[Any]], *, race: bool) -> tuple[Any, Exception | None]:
+    if race:
+        racing.set(True)
     try:
         return await branch(), None
     except Exception as error:  # noqa: BLE001 - raised once all branches have ended
         return None, error
+
+
+def is_race(mode: str | None) -> bool:
+    """Whether a group is to end with its first branch.
+
+    Raises:
+        ConfigurationError: The mode is unknown.
+    """
+    if mode not in {None, "race"}:
+        raise ConfigurationError(f"group.parallel: mode must be None or 'race', not {mode!r}")
+    return mode == "race"
+
+
+def _completed(ended: tuple[int, str, Any, BaseException | None]) -> int:
+    return ended[0]

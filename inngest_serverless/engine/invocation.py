@@ -7,20 +7,23 @@ from inngest_serverless.engine.failure import describe
 from inngest_serverless.engine.groups import AsyncGroup, Group
 from inngest_serverless.engine.interrupts import Interrupt
 from inngest_serverless.engine.ledger import Ledger
+from inngest_serverless.engine.plans import close_awaitable, is_awaitable
 from inngest_serverless.engine.steps import Step
-from inngest_serverless.errors import ConfigurationError, EventValidationError
+from inngest_serverless.errors import ConfigurationError, NestedStepError
 from inngest_serverless.protocol.reply import error_reply, failed_reply, returned_reply, steps_reply
 from inngest_serverless.result_types import result_type
 from inngest_serverless.serialization import encode_output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
+    from logging import Logger
     from typing import Any
 
     from inngest_serverless.engine.plans import Senders
     from inngest_serverless.engine.rendezvous import WarmLoop
     from inngest_serverless.functions import Function
+    from inngest_serverless.middleware import Hooks
     from inngest_serverless.protocol.call import CallRequest
     from inngest_serverless.protocol.exchange import Reply
 
@@ -37,54 +40,116 @@ class Invocation:
         call: The call request.
         app_id: The app, for the composite IDs of invoked functions.
         now: The clock, Unix seconds.
+        hooks: The middleware of this call, or None.
+        logger: Where ``ctx.logger`` writes, or None for the logger ``inngest_serverless``.
     """
 
-    __slots__ = ("_app_id", "_call", "_ledger", "_now", "function")
+    __slots__ = ("_app_id", "_call", "_hooks", "_ledger", "_logger", "_now", "function")
 
-    def __init__(self, function: Function[Any], call: CallRequest, app_id: str, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        function: Function[Any],
+        call: CallRequest,
+        app_id: str,
+        now: Callable[[], float],
+        hooks: Hooks | None = None,
+        logger: Logger | None = None,
+    ) -> None:
         self.function = function
         self._call = call
         self._app_id = app_id
         self._now = now
-        self._ledger = Ledger(call, now)
+        self._hooks = hooks
+        self._logger = logger
+        self._ledger = Ledger(call, now, hooks)
 
     def run(self, send: Senders) -> Reply:
         """Run a sync function. ``send`` sends events and signals."""
-        ledger = self._ledger
-        step = Step(ledger, self._app_id, send)
-        try:
-            output = self.function.handler(Context(self._call, self.function, step, Group(ledger)))
-        except Interrupt:
-            return self._conclude(None, None)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the function's failure is told, whatever it is
-            return self._conclude(None, error)
-        return self._conclude(output, None)
+        if self._hooks is None:
+            return self.conclude(*self._execute(send))
+        return self._hooks.run(self._with_hooks(self._hooks), lambda: self._execute(send))
 
     async def run_async(self, send: Senders, loop: WarmLoop) -> Reply:
         """Run an async function on a loop. ``send`` is as for ``run``, to be awaited."""
+        if self._hooks is None:
+            return self.conclude(*await self._execute_async(send, loop))
+        return await self._hooks.run_async(self._with_hooks(self._hooks), lambda: self._execute_async(send, loop))
+
+    def _execute(self, send: Senders) -> tuple[Any, BaseException | None]:
+        """Call a sync function: what it returned, what it raised."""
+        ledger = self._ledger
+        step = Step(ledger, self._app_id, send)
+        try:
+            context = Context(self._call, self.function, ledger, self._logger, step, Group(ledger))
+            return self.function.handler(context), None
+        except Interrupt:
+            return None, None
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the function's failure is told, whatever it is
+            return None, error
+
+    async def _execute_async(self, send: Senders, loop: WarmLoop) -> tuple[Any, BaseException | None]:
+        """Call an async function: what it returned, what it raised."""
         from inngest_serverless.engine.async_steps import AsyncStep
         from inngest_serverless.engine.rendezvous import Rendezvous
 
         ledger = self._ledger
-        meeting = Rendezvous(ledger, self._call.order, loop)
+        meeting = Rendezvous(ledger, loop)
         step = AsyncStep(ledger, self._app_id, send, meeting)
         try:
-            context = AsyncContext(self._call, self.function, step, AsyncGroup())
-        except EventValidationError as error:
-            return self._conclude(None, error)
+            context = AsyncContext(self._call, self.function, ledger, self._logger, step, AsyncGroup())
+        except Exception as error:  # noqa: BLE001 - what checking the event raises is the function's failure
+            return None, error
         main = await meeting.conduct(self.function.handler(context))
         if ledger.report is not None or not main.done():
-            return self._conclude(None, None)
+            return None, None
         if main.cancelled():
-            return self._conclude(None, meeting.Cancelled("the function was cancelled"))
-        raised = main.exception()
-        return self._conclude(None, raised) if raised else self._conclude(main.result(), None)
+            return None, meeting.Cancelled("the function was cancelled")
+        value, raised = main.result()
+        return value, raised
 
-    def _conclude(self, output: Any, error: BaseException | None) -> Reply:
+    def _with_hooks(self, hooks: Hooks) -> Generator[Any, Any, Reply]:
+        """The function within its middleware; yields what has to be awaited, and EXECUTE for the function itself."""
+        from inngest_serverless.middleware import EXECUTE, CallInput, CallOutput
+
+        call = self._call
+        try:
+            yield from hooks.transform_input(
+                CallInput(
+                    self._app_id,
+                    self.function.id,
+                    call.run_id,
+                    call.attempt,
+                    call.events,
+                    call.memos,
+                    call.traceparent,
+                    call.tracestate,
+                )
+            )
+            value, error = yield EXECUTE
+            ledger = self._ledger
+            if ledger.report is not None or ledger.target is not None:
+                yield from hooks.end(None)
+                reply = self.conclude(None, None)
+            else:
+                output = CallOutput(None, value, error)
+                yield from hooks.end(output)
+                reply = self.conclude(output.data, output.error)
+            yield from hooks.respond()
+        except Exception as raised:  # noqa: BLE001 - what a hook raises is the failure of the call
+            return failed_reply(describe(raised, self._now()))
+        return reply
+
+    def conclude(self, output: Any, error: BaseException | None) -> Reply:
+        """The reply to the call: the steps to report, or else what the function returned or raised."""
         ledger = self._ledger
         if ledger.report is not None:
             return steps_reply(ledger.report)
-        if ledger.target is not None:
+        if ledger.running is not None:
+            step_id = ledger.running.step_id
+            error = NestedStepError(f"the function ended while step {step_id!r} was still running in another thread")
+        elif ledger.target is not None:
             return self._target_missing(ledger.target)
         if error is not None:
             return failed_reply(describe(error, self._now()))
@@ -94,13 +159,10 @@ class Invocation:
             return failed_reply(describe(failure, self._now()))
 
     def _encode(self, output: Any) -> str:
-        if hasattr(output, "__await__"):
-            if hasattr(output, "close"):
-                output.close()
-            raise ConfigurationError(
-                f"function {self.function.id!r} returned an awaitable: declare it with 'async def', "
-                "and its decorators as well"
-            )
+        if is_awaitable(output):
+            close_awaitable(output)
+            way_out = "await it" if self.function.is_async else "declare it and its decorators with 'async def'"
+            raise ConfigurationError(f"function {self.function.id!r} returned an awaitable: {way_out}")
         return encode_output(output, f"function {self.function.id!r}", result_type(self.function.handler))
 
     def _target_missing(self, target: str) -> Reply:

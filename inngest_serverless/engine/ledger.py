@@ -20,9 +20,10 @@ from inngest_serverless.serialization import encode_output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from typing import Any
 
+    from inngest_serverless.middleware import Hooks
     from inngest_serverless.protocol.call import CallRequest
     from inngest_serverless.result_types import ResultType
 
@@ -34,6 +35,9 @@ SKIP = "skip"
 WAIT = "wait"
 
 _UNKNOWN = object()
+
+# True in the branches of a group that ends with the first of them.
+racing: ContextVar[bool] = ContextVar("inngest_serverless_racing", default=False)
 
 # Tells a step inside a step's body from one in a branch that goes on beside it.
 _inside: ContextVar[NewStep | None] = ContextVar("inngest_serverless_step", default=None)
@@ -83,12 +87,14 @@ class Ledger:
     """One call's book of steps.
 
     Attributes:
+        hooks: The middleware of the call, or None.
         collecting: Above 0 while parallel branches are being explored: new steps are noted, nothing is decided.
         report: What the call will tell the server, or None while that is open. Once set it never changes.
         pending: New steps that were found.
         skipped: New steps that were found while another one was asked for.
         target: The hash of the only step to run, or None.
         running: The new step whose body is running, or None.
+        has_tasks: Whether the function is async, so that other tasks may go on beside a body.
         key: The hash of the step that ``find`` was asked for last.
         interrupted: Whether sync code is being left at a new step.
     """
@@ -98,9 +104,15 @@ class Ledger:
         "_halted",
         "_ids",
         "_immediate",
+        "_known",
         "_memos",
         "_now",
+        "_order",
+        "_places",
+        "_replayed",
         "collecting",
+        "has_tasks",
+        "hooks",
         "interrupted",
         "key",
         "pending",
@@ -110,13 +122,19 @@ class Ledger:
         "target",
     )
 
-    def __init__(self, call: CallRequest, now: Callable[[], float]) -> None:
+    def __init__(self, call: CallRequest, now: Callable[[], float], hooks: Hooks | None = None) -> None:
         self._memos = call.memos
         self._ids = StepIds()
         self._immediate = call.immediate
         self._attempts_left = call.max_attempts is None or call.attempt + 1 < call.max_attempts
         self._now = now
         self._halted = False
+        self.has_tasks = False
+        self._order = call.order
+        self._places: dict[str, int] | None = None
+        self._replayed = 0
+        self._known: int | None = None
+        self.hooks = hooks
         self.interrupted = False
         self.key = ""
         self.collecting = 0
@@ -152,12 +170,21 @@ class Ledger:
         memo = self._memos.get(key, _UNKNOWN)
         if memo is _UNKNOWN or _is_open(memo):
             return NewStep(key, step_id, ids.index)
+        self._replayed += 1
         return memo
+
+    def is_replaying(self) -> bool:
+        """Whether steps that are known have not been asked for yet."""
+        if self._known is None:
+            self._known = sum(not _is_open(memo) for memo in self._memos.values())
+        return self.report is None and self._replayed < self._known
 
     def decide(self, step: NewStep) -> str:
         """What to do about a new step: RUN its body, leave it to a REPORT, SKIP it, or WAIT for the other branches."""
         if self._halted:
             return SKIP
+        if racing.get():
+            _plan(step).opts["parallelMode"] = "race"
         if self.target is not None:
             if step.key != self.target:
                 self.skipped.append(step)
@@ -166,6 +193,17 @@ class Ledger:
             return RUN if _has_body(step) else self.plan_pending()
         self.pending.append(step)
         return WAIT if self.collecting else self.settle()
+
+    def withdraw(self, step: NewStep) -> None:
+        """Forget a step that nobody asks for any more, unless it has been reported."""
+        if self.report is None and step in self.pending:
+            self.pending.remove(step)
+
+    def place(self, key: str) -> int:
+        """When a step completed, by its hash: its place among all, or -1 where that is not known."""
+        if self._places is None:
+            self._places = {known: place for place, known in enumerate(self._order)}
+        return self._places.get(key, -1)
 
     def settle(self) -> str:
         """Decide about all pending steps together: RUN the only one, or REPORT them."""
@@ -187,12 +225,30 @@ class Ledger:
         self._halted = True
         _inside.set(step)
 
-    def succeed(self, step: NewStep, value: Any) -> None:
-        """Book the result of a body."""
+    def conclude(self, step: NewStep, value: Any, error: BaseException | None) -> Generator[Any, Any, None]:
+        """Book what a body came to once the middleware has seen it; yields what has to be awaited."""
+        from inngest_serverless.middleware import CallOutput
+
+        plan = _plan(step)
         try:
-            data = encode_output(value, f"step {step.step_id!r}", _plan(step).kind)
-        except Exception as error:  # noqa: BLE001 - whatever encoding the user's value raises is the step's failure
+            data = value if plan.kind is None or error is not None else plan.kind.write(value)
+            output = CallOutput(step.step_id, data, error)
+            if self.hooks is not None:
+                yield from self.hooks.end(output)
+        except Exception as raised:  # noqa: BLE001 - what a hook raises is the step's failure
+            self.fail(step, raised)
+        else:
+            self.finish(step, output.data, output.error, None)
+
+    def finish(self, step: NewStep, value: Any, error: BaseException | None, kind: ResultType | None) -> None:
+        """Book what a body came to: its result, of the type ``kind`` if plain JSON does not hold it, or its error."""
+        if error is not None:
             self.fail(step, error)
+            return
+        try:
+            data = encode_output(value, f"step {step.step_id!r}", kind)
+        except Exception as raised:  # noqa: BLE001 - whatever encoding the user's value raises is the step's failure
+            self.fail(step, raised)
         else:
             self._close([_opcode(step, STEP_RUN, data=data)])
 
@@ -224,7 +280,8 @@ class Ledger:
     def _check_halt(self, step_id: str) -> None:
         if self.running is None:
             raise Interrupt(str(step_id))
-        if _inside.get() is self.running:
+        # In sync code nothing goes on beside a body but what the body itself has started, in threads say.
+        if not self.has_tasks or _inside.get() is self.running:
             raise NestedStepError(
                 f"step {step_id!r} was called inside step {self.running.step_id!r}: a step's body cannot contain "
                 "steps; call them one after the other, or make the outer one a plain function"

@@ -34,7 +34,9 @@ __all__ = [
     "FetchReply",
     "Senders",
     "Signal",
+    "close_awaitable",
     "invoked_id",
+    "is_awaitable",
     "plan_fetch",
     "plan_infer",
     "plan_invoke",
@@ -245,11 +247,24 @@ def read_fetched(memo: Any, step_id: str, source: Any) -> FetchReply:
     return FetchReply(received if isinstance(received, dict) else {})
 
 
-def returned_awaitable(value: Any, step: NewStep) -> ConfigurationError:
-    """The error of a step in a sync function whose body was a coroutine function; ends the coroutine quietly."""
+def is_awaitable(value: Any) -> bool:
+    """Whether a value has to be awaited."""
+    try:
+        return hasattr(value, "__await__")
+    except Exception:  # noqa: BLE001 - a user's object may refuse to be asked
+        return False
+
+
+def close_awaitable(value: Any) -> None:
+    """End a coroutine that nobody will await, without a warning."""
     close = getattr(value, "close", None)
     if close is not None:
         close()
+
+
+def returned_awaitable(value: Any, step: NewStep) -> ConfigurationError:
+    """The error of a step in a sync function whose body was a coroutine function; ends the coroutine quietly."""
+    close_awaitable(value)
     return ConfigurationError(
         f"step {step.step_id!r} returned an awaitable, but its function is not async: "
         "declare the function with 'async def' and await its steps"

@@ -13,8 +13,8 @@ Source: docs/protocol.md, section 5.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import threading
+import weakref
 from contextvars import copy_context
 from selectors import DefaultSelector
 
@@ -26,56 +26,113 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
+    from inngest_serverless.engine.invocation import Invocation
     from inngest_serverless.engine.ledger import Ledger, NewStep
+    from inngest_serverless.engine.plans import Senders
+    from inngest_serverless.protocol.exchange import Reply
 
 __all__ = ["Rendezvous", "WarmLoop", "warm_loop"]
 
-# How long tasks may take to clean up once the call has its answer.
-GRACE_SECONDS = 5.0
+# How long tasks may take to clean up once the call has its answer, and how often they are told.
+GRACE_SECONDS = 1.0
+_DISMISSALS = 3
 # How long a targeted step may stay out of sight while tasks wait for something other than steps.
 SEARCH_SECONDS = 10.0
+_THREAD_SECONDS = 0.5
 
 
 class _RestingSelector(DefaultSelector):
     """A selector that says when the loop is about to block."""
 
-    on_rest: Callable[[], bool] | None = None
+    on_rest: Callable[[float | None], bool] | None = None
 
     def select(self, timeout: float | None = None) -> Any:
-        if (timeout is None or timeout > 0) and self.on_rest is not None and self.on_rest():
+        if (timeout is None or timeout > 0) and self.on_rest is not None and self.on_rest(timeout):
             timeout = 0
         return super().select(timeout)
 
 
-class WarmLoop:
-    """The event loop of one thread, made on first use and kept for warm calls."""
+class _Tasks:
+    """The tasks that were made since the last call began."""
 
     def __init__(self) -> None:
-        self.selector = _RestingSelector()
-        self.tasks: list[asyncio.Task[Any]] = []
-        self.runner = asyncio.Runner(loop_factory=self._make_loop)
-        atexit.register(self.close)
+        self.made: list[asyncio.Task[Any]] = []
 
-    def _make_loop(self) -> asyncio.AbstractEventLoop:
-        loop = asyncio.SelectorEventLoop(self.selector)
-        loop.set_task_factory(self._make_task)  # type: ignore[arg-type]
-        return loop
-
-    def _make_task(
+    def make(
         self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **kwargs: Any
     ) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **kwargs)
-        self.tasks.append(task)
+        self.made.append(task)
         return task
 
-    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run a coroutine to its end, in a context of its own."""
-        return self.runner.run(coroutine, context=copy_context())
 
-    def close(self) -> None:
-        """Close the loop."""
-        atexit.unregister(self.close)
-        self.runner.close()
+class WarmLoop:
+    """The event loop of one thread, made on first use, kept for warm calls, and closed with its thread or the process.
+
+    Attributes:
+        selector: Tells when the loop is about to block.
+        tasks: Collects the tasks that are made.
+        runner: Runs the loop.
+    """
+
+    def __init__(self) -> None:
+        self.selector = selector = _RestingSelector()
+        self.tasks = tasks = _Tasks()
+
+        loops: list[asyncio.AbstractEventLoop] = []
+
+        def make_loop() -> asyncio.AbstractEventLoop:
+            loop = asyncio.SelectorEventLoop(selector)
+            loops.append(loop)
+            loop.set_task_factory(tasks.make)  # type: ignore[arg-type]
+            return loop
+
+        self.runner = asyncio.Runner(loop_factory=make_loop)
+        # Refers to the runner alone, so that the end of a thread can end its loop.
+        self.close = weakref.finalize(self, _close, self.runner, loops)
+
+    def run(self, invocation: Invocation, send: Senders) -> Reply:
+        """Run an invocation of an async function, in a context of its own."""
+        try:
+            return self.runner.run(invocation.run_async(send, self), context=copy_context())
+        except SystemExit as error:
+            # asyncio lets an exit in a task out of the loop, past everybody who waits for the task.
+            self._break_off()
+            return invocation.conclude(None, error)
+        except KeyboardInterrupt:
+            self._break_off()
+            raise
+
+    def _break_off(self) -> None:
+        # What ends the tasks must not count as one of them.
+        self.tasks.made = []
+        self.runner.run(_end_all())
+
+
+def _close(runner: asyncio.Runner, loops: list[asyncio.AbstractEventLoop]) -> None:
+    # Somebody else may have closed the loop before.
+    if any(not loop.is_closed() for loop in loops):
+        runner.close()
+
+
+async def _end_all() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel("the call was broken off")
+    if tasks:
+        await asyncio.wait(tasks, timeout=GRACE_SECONDS)
+
+
+async def _contain(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, BaseException | None]:
+    try:
+        return await coroutine, None
+    except KeyboardInterrupt:
+        raise
+    except asyncio.CancelledError as error:
+        # Lets go of the function's frames, so that generators which it left half-way are closed with the call.
+        raise error.with_traceback(None) from None
+    except BaseException as error:  # noqa: BLE001 - the function's failure is told, whatever it is
+        return None, error
 
 
 _threads = threading.local()
@@ -94,26 +151,26 @@ class Rendezvous:
 
     Cancelled = asyncio.CancelledError
 
-    def __init__(self, ledger: Ledger, order: list[str], loop: WarmLoop) -> None:
+    def __init__(self, ledger: Ledger, loop: WarmLoop) -> None:
         self.ledger = ledger
-        self._order = order
         self._warm = loop
-        self._places: dict[str, int] | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self._turns: dict[str, asyncio.Future[None]] = {}
         self._arrived: dict[str, asyncio.Future[None]] = {}
+        self._parked: set[asyncio.Task[Any] | None] = set()
         self._search: asyncio.TimerHandle | None = None
+        ledger.has_tasks = True
 
     async def conduct(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run the user's coroutine until it ends or the call has its answer; then end what is left of it.
 
         Returns:
-            The task it ran in, done, unless it would not end.
+            The task it ran in, done, unless it would not end. Its result: what the function returned, what it raised.
         """
         loop = asyncio.get_running_loop()
         self._finished: asyncio.Future[None] = loop.create_future()
-        main = loop.create_task(coroutine)
-        self._tasks = self._warm.tasks = []
+        main = loop.create_task(_contain(coroutine))
+        self._tasks = self._warm.tasks.made = []
         main.add_done_callback(self._main_done)
         self._warm.selector.on_rest = self._rest
         try:
@@ -122,7 +179,7 @@ class Rendezvous:
             self._warm.selector.on_rest = None
             if self._search is not None:
                 self._search.cancel()
-            await self._dismiss([task for task in (main, *self._tasks) if not task.done()])
+            await self._dismiss(main)
         return main
 
     def is_alone(self) -> bool:
@@ -142,7 +199,10 @@ class Rendezvous:
     async def turn(self, key: str) -> None:
         """Wait until it is the turn of a step whose result is known."""
         self._turns[key] = future = asyncio.get_running_loop().create_future()
-        await future
+        try:
+            await future
+        finally:
+            self._turns.pop(key, None)
 
     async def arrive(self, step: NewStep) -> None:
         """Come with a new step; returns if its body is to be run, and never otherwise."""
@@ -154,40 +214,51 @@ class Rendezvous:
         if verdict is REPORT:
             self._finish()
         self._arrived[step.key] = future = asyncio.get_running_loop().create_future()
-        await future
+        self._parked.add(asyncio.current_task())
+        try:
+            await future
+        except asyncio.CancelledError:
+            # Somebody gave up on the step before it was reported, the winner of a race say.
+            self._arrived.pop(step.key, None)
+            ledger.withdraw(step)
+            raise
 
     async def depart(self) -> Any:
         """Leave after a body has run; never returns."""
         self._finish()
         await asyncio.get_running_loop().create_future()
 
-    def _rest(self) -> bool:
-        """Everybody rests: hand out the next result, or decide. Returns whether somebody can go on now."""
+    def _rest(self, timeout: float | None) -> bool:
+        """Everybody rests: hand out the next result, or decide. Returns whether somebody can go on now.
+
+        Args:
+            timeout: How long until a timer of somebody's is due, or None.
+        """
         ledger = self.ledger
         if ledger.report is not None or ledger.running is not None:
             return False
         if self._turns:
-            self._turns.pop(min(self._turns, key=self._place)).set_result(None)
+            self._turns[min(self._turns, key=ledger.place)].set_result(None)
             return True
         if ledger.pending:
             if ledger.settle() is RUN:
-                self._arrived.pop(ledger.pending[0].key).set_result(None)
+                self._arrived[ledger.pending[0].key].set_result(None)
             else:
                 self._finish()
             return True
         if ledger.skipped and self._search is None:
-            self._search = asyncio.get_running_loop().call_later(self._search_delay(), self._finish)
+            self._search = asyncio.get_running_loop().call_later(self._search_delay(timeout), self._finish)
             return True
         return False
 
-    def _search_delay(self) -> float:
+    def _search_delay(self, timeout: float | None) -> float:
+        """How long a task may yet come to the targeted step behind a wait for something other than steps."""
         # Beside the loop's own wake-up pipe, a registered file means that somebody waits for the network.
-        return SEARCH_SECONDS if len(self._warm.selector.get_map()) > 1 else 0
-
-    def _place(self, key: str) -> int:
-        if self._places is None:
-            self._places = {known: place for place, known in enumerate(self._order)}
-        return self._places.get(key, -1)
+        if timeout is not None or len(self._warm.selector.get_map()) > 1:
+            return SEARCH_SECONDS
+        # Who waits for a thread looks like who waits for a task; the function itself mostly does the latter.
+        others = any(not task.done() and task not in self._parked for task in self._tasks)
+        return _THREAD_SECONDS if others else 0
 
     def _main_done(self, _task: asyncio.Task[Any]) -> None:
         # A body that is running in another task has to come to its end: its result must not be lost.
@@ -198,12 +269,20 @@ class Rendezvous:
         if not self._finished.done():
             self._finished.set_result(None)
 
-    async def _dismiss(self, tasks: list[asyncio.Task[Any]]) -> None:
-        if not tasks:
-            return
-        for task in tasks:
-            task.cancel("the call has its answer; the function is called again to go on")
-        done, _ = await asyncio.wait(tasks, timeout=GRACE_SECONDS)
-        for task in done:
-            if not task.cancelled():
-                task.exception()
+    async def _dismiss(self, main: asyncio.Task[Any]) -> None:
+        """End all tasks of the call; a task that goes on after its cancellation is cancelled once more, then left."""
+        self.ledger.interrupt()
+        known: set[asyncio.Task[Any]] = {main, *self._tasks}
+        for turn in range(_DISMISSALS):
+            await asyncio.sleep(0)
+            if not (left := [task for task in (main, *self._tasks) if not task.done()]):
+                break
+            for task in left:
+                # Who came while the others cleaned up is a part of that, and has its time as well.
+                if task in known or turn == _DISMISSALS - 1:
+                    task.cancel("the call has its answer; the function is called again to go on")
+            known.update(left)
+            done, _ = await asyncio.wait(left, timeout=GRACE_SECONDS)
+            for task in done:
+                if not task.cancelled():
+                    task.exception()

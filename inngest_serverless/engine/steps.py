@@ -9,6 +9,7 @@ from inngest_serverless.engine.interrupts import Interrupt
 from inngest_serverless.engine.ledger import RUN, Ledger, NewStep, read_data
 from inngest_serverless.engine.plans import (
     invoked_id,
+    is_awaitable,
     plan_fetch,
     plan_infer,
     plan_invoke,
@@ -72,6 +73,8 @@ class _Face:
     ) -> Any:
         ledger = self._ledger
         found = ledger.find(step_id)
+        if ledger.hooks is not None and (found.__class__ is NewStep or not ledger.is_replaying()):
+            ledger.hooks.run(ledger.hooks.begin())
         if found.__class__ is not NewStep:
             return read(found, step_id, source)
         found.plan = plan(*args)
@@ -83,15 +86,20 @@ class _Face:
 
 def _run_body(ledger: Ledger, step: NewStep) -> None:
     ledger.begin(step)
+    value: Any = None
+    error: BaseException | None = None
     try:
         value = step.plan.body()  # type: ignore[union-attr, misc]
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a step's failure is booked, whatever it is
-        ledger.fail(step, error)
-        return
-    if hasattr(value, "__await__"):
-        ledger.fail(step, returned_awaitable(value, step))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as raised:  # noqa: BLE001 - a step's failure is booked, whatever it is
+        error = raised
+    if is_awaitable(value):
+        error = returned_awaitable(value, step)
+    if ledger.hooks is None:
+        ledger.finish(step, value, error, step.plan.kind)  # type: ignore[union-attr]
     else:
-        ledger.succeed(step, value)
+        ledger.hooks.run(ledger.conclude(step, value, error))
 
 
 class Step(_Face):

@@ -34,6 +34,8 @@ class CallRequest:
         order: Hashes in the order in which their steps completed.
         target: The hash of the only step to run, or None.
         immediate: Whether a single new step may be run at once.
+        traceparent: The header of that name (W3C trace context), or None.
+        tracestate: The header of that name, or None.
         use_api: Whether events and memos have to be fetched.
     """
 
@@ -49,6 +51,8 @@ class CallRequest:
         "request_id",
         "run_id",
         "target",
+        "traceparent",
+        "tracestate",
         "use_api",
     )
 
@@ -63,6 +67,8 @@ class CallRequest:
     request_id: str
     run_id: str
     target: str | None
+    traceparent: str | None
+    tracestate: str | None
     use_api: bool
 
 
@@ -88,6 +94,7 @@ def parse_call(body: str | bytes, step_id: str) -> CallRequest:
     call.immediate = not _flag(ctx, "disable_immediate_execution", "ctx.disable_immediate_execution")
     call.use_api = _flag(ctx, "use_api", "ctx.use_api") or _flag(document, "use_api", "use_api")
     call.order = _hashes(stack.get("stack"))
+    call.traceparent = call.tracestate = None
     call.target = None if step_id in {"", _UNTARGETED} else step_id
     call.event = _event(document.get("event"), "event")
     events = document.get("events")

@@ -17,6 +17,8 @@ NO_RETRY = "x-inngest-no-retry"
 SERVER_KIND = "x-inngest-server-kind"
 EXPECTED_SERVER_KIND = "x-inngest-expected-server-kind"
 SYNC_KIND = "x-inngest-sync-kind"
+TRACEPARENT = "traceparent"
+TRACESTATE = "tracestate"
 EVENT_ID_SEED = "x-inngest-event-id-seed"
 
 JSON = "application/json"

@@ -59,15 +59,16 @@ STANDARD_LIBRARY = {
 }
 OURS = {
     "inngest_serverless",
-    *(f"inngest_serverless.{name}" for name in ("client", "config", "durations", "errors", "events", "functions")),
-    *(f"inngest_serverless.{name}" for name in ("serialization", "serve", "transport", "version")),
+    *(f"inngest_serverless.{name}" for name in ("client", "config", "durations", "errors", "events", "failures")),
+    *(f"inngest_serverless.{name}" for name in ("functions", "generics", "result_types", "sending", "serialization")),
+    *(f"inngest_serverless.{name}" for name in ("serve", "transport", "triggers", "version")),
     *(f"inngest_serverless.aws{name}" for name in ("", ".handler", ".http_events")),
     *(f"inngest_serverless.engine{name}" for name in ("", ".context", ".failure", ".groups", ".interrupts")),
     *(f"inngest_serverless.engine.{name}" for name in ("invocation", "ledger", "plans", "steps")),
     *(f"inngest_serverless.protocol{name}" for name in ("", ".call", ".exchange", ".headers", ".opcodes")),
     *(f"inngest_serverless.protocol.{name}" for name in ("registration", "reply", "signing", "step_ids")),
 }
-OURS_FOR_ASYNC = {"inngest_serverless.engine.rendezvous"}
+OURS_FOR_ASYNC = {f"inngest_serverless.engine.{name}" for name in ("async_steps", "rendezvous")}
 
 
 @pytest.fixture

@@ -7,13 +7,23 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inngest_serverless import (
+    Batch,
+    Cancel,
+    Concurrency,
+    Debounce,
     Event,
     NonRetriableError,
+    Priority,
+    RateLimit,
     RetryAfterError,
+    RunFailure,
+    Singleton,
     StepError,
+    Throttle,
+    Timeouts,
     create_function,
     cron_trigger,
     event_trigger,
@@ -23,27 +33,58 @@ from inngest_serverless import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from inngest_serverless import Context, Function, Trigger
+    from inngest_serverless import Context, Function
 
 APP_ID = "rec"
 BLOB_SIZE = 1_500_000
 SMALL_BODY = 2_000
 
 
-def recorded(
-    function_id: str, *, name: str | None = None, on: str | Trigger = "", retries: int = 4
-) -> Callable[[Callable[..., object]], Function]:
+OPTIONS: dict[str, dict[str, Any]] = {
+    "step-retry": {"retries": 2},
+    "step-fails": {"retries": 0},
+    "fn-retry": {"retries": 2},
+    "fn-non-retriable": {"retries": 3},
+    "step-non-retriable": {"retries": 3},
+    "on-failure": {"retries": 0},
+    "wait-in-try": {"trigger": event_trigger("t/wait-none")},
+    "batch": {"batch_events": Batch(3, timeout="5s")},
+    "cancelled": {"cancel": Cancel("t/cancel", if_exp="event.data.id == async.data.id")},
+    "debounced": {"debounce": Debounce("2s", key="event.data.k", timeout="10s")},
+    "rate-limited": {"rate_limit": RateLimit(1, "1m", key="event.data.k")},
+    "flow-control": {
+        "name": "Flow control",
+        "retries": 5,
+        "idempotency": "event.data.k",
+        "concurrency": Concurrency(2, key="event.data.k", scope="fn"),
+        "priority": Priority("event.data.p"),
+        "throttle": Throttle(10, "1m", burst=2, key="event.data.k"),
+        "singleton": Singleton("skip", key="event.data.k"),
+        "timeouts": Timeouts(start="1h", finish="2h"),
+    },
+    "cron": {"trigger": cron_trigger("* * * * *")},
+    "child-fails": {"retries": 0},
+    "invoke-fails": {"retries": 0},
+    "step-fails-uncaught": {"retries": 0},
+    "step-error-retry": {"retries": 1},
+}
+REGISTERED_ONLY = [
+    *("repeat-ids", "wait-timeout", "parallel-mixed", "cron"),
+    *("child-fails", "invoke-fails", "step-fails-uncaught", "step-error-retry"),
+]
+TWO_EVENTS = [Event("t/sent", {"a": 1}), {"name": "t/sent", "data": {"a": 2}}]
+
+
+def recorded(function_id: str, **options: Any) -> Callable[[Callable[..., object]], Function]:
     """The declaration of a function, as dev-register.json has it: triggered by ``t/{id}`` unless it says otherwise."""
-    trigger = event_trigger(on or f"t/{function_id}") if isinstance(on, str) else on
-    return create_function(id=function_id, name=name, trigger=trigger, retries=retries)
+    return create_function(
+        id=function_id, **{"trigger": event_trigger(f"t/{function_id}"), **OPTIONS.get(function_id, {}), **options}
+    )
 
 
 def registered_only() -> list[Function]:
     """The functions that were registered, but none of whose calls were recorded."""
-    retries = {"child-fails": 0, "invoke-fails": 0, "step-fails-uncaught": 0, "step-error-retry": 1}
-    names = ["repeat-ids", "wait-timeout", "parallel-mixed", *retries]
-    stubs = [recorded(name, retries=retries.get(name, 4))(lambda ctx: None) for name in names]
-    return [*stubs, recorded("cron", on=cron_trigger("* * * * *"))(lambda ctx: None)]
+    return [recorded(function_id)(lambda ctx: None) for function_id in REGISTERED_ONLY]
 
 
 def in_two_seconds() -> datetime:
@@ -68,12 +109,8 @@ def refuse() -> None:
     raise NonRetriableError("no step")
 
 
-def notice(event: Event) -> dict[str, object]:
-    return {"err": event.data["error"]["message"], "orig": event.data["event"]["name"]}
-
-
-FAILURE_OF_ON_FAILURE = event_trigger("inngest/function.failed", "event.data.function_id == 'rec-on-failure'")
-TWO_EVENTS = [Event("t/sent", {"a": 1}), {"name": "t/sent", "data": {"a": 2}}]
+def notice(failure: RunFailure) -> dict[str, object]:
+    return {"err": failure.error.message, "orig": failure.event.name}
 
 
 @recorded("no-steps")
@@ -129,12 +166,12 @@ def parallel(ctx: Context) -> int:
     return ctx.step.run("sum", sum, numbers)
 
 
-@recorded("step-retry", retries=2)
+@recorded("step-retry")
 def step_retry(ctx: Context) -> int:
     return ctx.step.run("flaky", flaky, ctx.attempt)
 
 
-@recorded("step-fails", retries=0)
+@recorded("step-fails")
 def step_fails(ctx: Context) -> object:
     try:
         return ctx.step.run("boom", lambda: 1 / 0)
@@ -143,7 +180,7 @@ def step_fails(ctx: Context) -> object:
         return {"caught": error.name, "message": error.message, "comp": undone}
 
 
-@recorded("fn-retry", retries=2)
+@recorded("fn-retry")
 def fn_retry(ctx: Context) -> int:
     ctx.step.run("s", lambda: 1)
     if ctx.attempt == 0:
@@ -151,24 +188,23 @@ def fn_retry(ctx: Context) -> int:
     return ctx.attempt
 
 
-@recorded("fn-non-retriable", retries=3)
+@recorded("fn-non-retriable")
 def fn_non_retriable(ctx: Context) -> None:
     raise NonRetriableError("no")
 
 
-@recorded("step-non-retriable", retries=3)
+@recorded("step-non-retriable")
 def step_non_retriable(ctx: Context) -> None:
     ctx.step.run("nr", refuse)
 
 
-@recorded("on-failure", retries=0)
+def after_failure(ctx: Context) -> object:
+    return ctx.step.run("notify", notice, ctx.failure)
+
+
+@recorded("on-failure", on_failure=after_failure)
 def on_failure(ctx: Context) -> None:
     raise ValueError("main failed")
-
-
-@recorded("on-failure-failure", name="on-failure (failure)", on=FAILURE_OF_ON_FAILURE, retries=0)
-def on_failure_failure(ctx: Context) -> object:
-    return ctx.step.run("notify", notice, ctx.event)
 
 
 @recorded("batch")
@@ -187,7 +223,7 @@ def big_state(ctx: Context) -> object:
     return [len(ctx.step.run(f"blob-{number}", blob)) for number in range(4)]
 
 
-@recorded("flow-control", name="Flow control", retries=5)
+@recorded("flow-control")
 def flow_control(ctx: Context) -> int:
     return 1
 
@@ -202,7 +238,7 @@ def rate_limited(ctx: Context) -> object:
     return ctx.event.data
 
 
-@recorded("wait-in-try", on="t/wait-none")
+@recorded("wait-in-try")
 def wait_in_try(ctx: Context) -> object:
     return ctx.step.run("none", lambda: None)
 
@@ -222,7 +258,6 @@ FUNCTIONS = [
     fn_non_retriable,
     step_non_retriable,
     on_failure,
-    on_failure_failure,
     batch,
     cancelled,
     big_state,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from recorded_app import (
     APP_ID,
-    FAILURE_OF_ON_FAILURE,
     TWO_EVENTS,
     blob,
     flaky,
@@ -83,12 +82,12 @@ async def parallel(ctx: AsyncContext) -> int:
     return await ctx.step.run("sum", sum, numbers)
 
 
-@recorded("step-retry", retries=2)
+@recorded("step-retry")
 async def step_retry(ctx: AsyncContext) -> int:
     return await ctx.step.run("flaky", flaky, ctx.attempt)
 
 
-@recorded("step-fails", retries=0)
+@recorded("step-fails")
 async def step_fails(ctx: AsyncContext) -> object:
     try:
         return await ctx.step.run("boom", divide_by_zero)
@@ -97,7 +96,7 @@ async def step_fails(ctx: AsyncContext) -> object:
         return {"caught": error.name, "message": error.message, "comp": undone}
 
 
-@recorded("fn-retry", retries=2)
+@recorded("fn-retry")
 async def fn_retry(ctx: AsyncContext) -> int:
     await ctx.step.run("s", later, 1)
     if ctx.attempt == 0:
@@ -105,24 +104,23 @@ async def fn_retry(ctx: AsyncContext) -> int:
     return ctx.attempt
 
 
-@recorded("fn-non-retriable", retries=3)
+@recorded("fn-non-retriable")
 async def fn_non_retriable(ctx: AsyncContext) -> None:
     raise NonRetriableError("no")
 
 
-@recorded("step-non-retriable", retries=3)
+@recorded("step-non-retriable")
 async def step_non_retriable(ctx: AsyncContext) -> None:
     await ctx.step.run("nr", refuse)
 
 
-@recorded("on-failure", retries=0)
+async def after_failure(ctx: AsyncContext) -> object:
+    return await ctx.step.run("notify", notice, ctx.failure)
+
+
+@recorded("on-failure", on_failure=after_failure)
 async def on_failure(ctx: AsyncContext) -> None:
     raise ValueError("main failed")
-
-
-@recorded("on-failure-failure", name="on-failure (failure)", on=FAILURE_OF_ON_FAILURE, retries=0)
-async def on_failure_failure(ctx: AsyncContext) -> object:
-    return await ctx.step.run("notify", notice, ctx.event)
 
 
 @recorded("batch")
@@ -141,7 +139,7 @@ async def big_state(ctx: AsyncContext) -> object:
     return [len(await ctx.step.run(f"blob-{number}", blob)) for number in range(4)]
 
 
-@recorded("flow-control", name="Flow control", retries=5)
+@recorded("flow-control")
 async def flow_control(ctx: AsyncContext) -> int:
     return 1
 
@@ -156,7 +154,7 @@ async def rate_limited(ctx: AsyncContext) -> object:
     return ctx.event.data
 
 
-@recorded("wait-in-try", on="t/wait-none")
+@recorded("wait-in-try")
 async def wait_in_try(ctx: AsyncContext) -> object:
     return await ctx.step.run("none", later, None)
 
@@ -176,7 +174,6 @@ FUNCTIONS = [
     fn_non_retriable,
     step_non_retriable,
     on_failure,
-    on_failure_failure,
     batch,
     cancelled,
     big_state,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from calls import CLOUD, DEV, ROTATING, signed
 from inngest_api import FALLBACK_KEY, KEY, SIGNATURE
-from recorded_app import FUNCTIONS
 from replies import check_reply, check_signed
+from transcripts import registration
 
 from inngest_serverless import __version__
 
@@ -26,7 +26,7 @@ def _public(mode: str, *, succeeded: bool | None = None, **changes: Any) -> dict
     return {
         "authentication_succeeded": succeeded,
         "capabilities": {"in_band_sync": "v1", "trust_probe": "v1"},
-        "function_count": len(FUNCTIONS),
+        "function_count": len(registration()["functions"]),
         "has_event_key": False,
         "has_signing_key": mode == "cloud",
         "has_signing_key_fallback": False,

@@ -429,9 +429,7 @@ def test_events_and_futures_between_tasks(each):
 
 
 async def by_timer():
-    done = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().call_later(0.002, done.set_result, None)
-    await done
+    await asyncio.sleep(0.002)
 
 
 async def by_thread():
@@ -504,7 +502,7 @@ def test_a_plan_of_a_slow_cold_call_can_be_carried_out_by_quick_warm_ones():
 
     async def handler(ctx):
         async def early():
-            await asyncio.to_thread(int)
+            await asyncio.to_thread(time.sleep, 0.002)
             return await ctx.step.run("early", lambda: 1)
 
         async def late():
@@ -692,6 +690,24 @@ def test_a_step_in_a_cleanup_neither_runs_nor_hangs():
     assert work.ran == []
     assert server.run().status == 200
     assert work.ran == ["cleanup"]
+
+
+def test_a_step_in_the_cleanup_of_a_task_does_not_hold_the_reply_up():
+    work = Work()
+
+    async def handler(ctx):
+        async def background():
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await ctx.step.run("cleanup", work, "cleanup")
+
+        keep = asyncio.create_task(background())
+        await asyncio.sleep(0)
+        return keep.get_name()[:4]
+
+    answer = Server(function(handler)).call()
+    assert (answer.status, answer.json, work.ran) == (200, "Task", [])
 
 
 # What lasts from call to call.

@@ -1,0 +1,241 @@
+"""Middleware: code around every call, for an app or for one function.
+
+Each hook is called exactly once for each call that comes to it, in this order::
+
+    transform_input      before the function runs: events and memos may be changed in place
+    after_memoization    all that is known has been replayed
+    before_execution     new code runs from here on
+    after_execution      it has run                                        (in reverse order of the list)
+    transform_output     what it returned or raised may be changed         (in reverse order of the list)
+    before_response      the answer is ready
+
+and for every sending of events, by a step or by a client::
+
+    before_send_events   the events may be changed in place
+    after_send_events    their IDs, or what went wrong                     (in reverse order of the list)
+
+A hook may be a coroutine function; then it serves async functions only. What a hook raises becomes the failure of the
+call. Source: docs/protocol.md, section 5.
+"""
+
+from __future__ import annotations
+
+from inngest_serverless.errors import ConfigurationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator, Sequence
+    from typing import Any, TypeVar
+
+    R = TypeVar("R")
+
+__all__ = ["CallInput", "CallOutput", "Hooks", "Middleware"]
+
+
+# What a generator of hooks yields where the code between them is to run.
+EXECUTE = object()
+
+
+class CallInput:
+    """What a call came with. Change it in place.
+
+    Attributes:
+        app_id: The app.
+        function_id: The function, without the app.
+        run_id: The run.
+        attempt: 0 for the first try.
+        events: The events, as JSON objects.
+        memos: The memos by step hash: ``{"data": ...}``, ``{"error": ...}``, None, or an event.
+        traceparent: The server's W3C trace context, or None.
+        tracestate: Its vendors' part, or None.
+    """
+
+    __slots__ = (
+        "app_id",
+        "attempt",
+        "events",
+        "function_id",
+        "memos",
+        "run_id",
+        "traceparent",
+        "tracestate",
+    )
+
+    def __init__(
+        self,
+        app_id: str,
+        function_id: str,
+        run_id: str,
+        attempt: int,
+        events: list[dict[str, Any]],
+        memos: dict[str, Any],
+        traceparent: str | None = None,
+        tracestate: str | None = None,
+    ) -> None:
+        self.traceparent = traceparent
+        self.tracestate = tracestate
+        self.app_id = app_id
+        self.function_id = function_id
+        self.run_id = run_id
+        self.attempt = attempt
+        self.events = events
+        self.memos = memos
+
+
+class CallOutput:
+    """What new code came to. Set ``data`` or ``error`` to change it.
+
+    Attributes:
+        step_id: The step that ran, or None for the function itself.
+        data: What it returned, as JSON takes it.
+        error: What it raised, or None.
+    """
+
+    __slots__ = ("data", "error", "step_id")
+
+    def __init__(self, step_id: str | None, data: Any, error: BaseException | None) -> None:
+        self.step_id = step_id
+        self.data = data
+        self.error = error
+
+
+class Middleware:
+    """The base of all middleware: every hook does nothing.
+
+    Give an instance to share it among all calls, or its class (any function without arguments that makes one) to have
+    a new one for each call.
+    """
+
+    def transform_input(self, call: CallInput) -> Awaitable[None] | None:
+        """Change events and memos before the function runs."""
+
+    def after_memoization(self) -> Awaitable[None] | None:
+        """All that is known has been replayed."""
+
+    def before_execution(self) -> Awaitable[None] | None:
+        """New code runs from here on."""
+
+    def after_execution(self) -> Awaitable[None] | None:
+        """New code has run, whether it succeeded or not."""
+
+    def transform_output(self, output: CallOutput) -> Awaitable[None] | None:
+        """Change what a step or the function returned or raised."""
+
+    def before_response(self) -> Awaitable[None] | None:
+        """The answer is ready."""
+
+    def before_send_events(self, events: list[dict[str, Any]]) -> Awaitable[None] | None:
+        """Change events, as JSON objects, before they are sent."""
+
+    def after_send_events(self, ids: Sequence[str], error: Exception | None) -> Awaitable[None] | None:
+        """Events were sent, or not: the IDs that went through, and what went wrong."""
+
+
+class Hooks:
+    """The middleware of one call, or of one client.
+
+    The methods are generators of what has to be awaited; sync code refuses to.
+    """
+
+    __slots__ = ("_begun", "_ended", "_middleware")
+
+    def __init__(self, sources: Sequence[Any]) -> None:
+        self._middleware = [_instance(source) for source in sources]
+        self._begun = False
+        self._ended = False
+
+    def transform_input(self, call: CallInput) -> Generator[Any, Any, None]:
+        """Run the hooks of that name."""
+        return self._run("transform_input", call)
+
+    def begin(self) -> Generator[Any, Any, None]:
+        """Run the hooks between replay and new code, the first time only."""
+        if not self._begun:
+            self._begun = True
+            yield from self._run("after_memoization")
+            yield from self._run("before_execution")
+
+    def end(self, output: CallOutput | None) -> Generator[Any, Any, None]:
+        """Run the hooks behind new code, the first time only.
+
+        Args:
+            output: What it came to, or None where the call only reports steps for the server.
+        """
+        yield from self.begin()
+        if not self._ended:
+            self._ended = True
+            yield from self._run_back("after_execution")
+            if output is not None:
+                yield from self._run_back("transform_output", output)
+
+    def respond(self) -> Generator[Any, Any, None]:
+        """Run the last hooks of a call."""
+        return self._run("before_response")
+
+    def before_send(self, events: list[dict[str, Any]]) -> Generator[Any, Any, None]:
+        """Run the hooks before events are sent."""
+        return self._run("before_send_events", events)
+
+    def after_send(self, ids: Sequence[str], error: Exception | None) -> Generator[Any, Any, None]:
+        """Run the hooks after events were sent."""
+        return self._run_back("after_send_events", ids, error)
+
+    def run(self, hooks: Generator[Any, Any, R], execute: Callable[[], Any] | None = None) -> R:
+        """Run hooks in sync code, and what is between them.
+
+        Args:
+            hooks: Yields what has to be awaited, which sync code refuses, and EXECUTE for a call of ``execute``.
+            execute: Its result is sent to the generator.
+
+        Returns:
+            What the generator returns.
+        """
+        try:
+            wanted = next(hooks)
+            while True:
+                wanted = hooks.send(execute()) if wanted is EXECUTE and execute else hooks.throw(_refusal(wanted))
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+    async def run_async(self, hooks: Generator[Any, Any, R], execute: Callable[[], Awaitable[Any]] | None = None) -> R:
+        """As ``run``, in async code."""
+        try:
+            wanted = next(hooks)
+            while True:
+                try:
+                    result = await (execute() if wanted is EXECUTE and execute else wanted)
+                except Exception as error:  # noqa: BLE001 - the generator decides what a hook's exception means
+                    wanted = hooks.throw(error)
+                else:
+                    wanted = hooks.send(result)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+    def _run(self, hook: str, *args: Any) -> Generator[Any, Any, None]:
+        for middleware in self._middleware:
+            awaitable = getattr(middleware, hook)(*args)
+            if awaitable is not None:
+                yield awaitable
+
+    def _run_back(self, hook: str, *args: Any) -> Generator[Any, Any, None]:
+        for middleware in reversed(self._middleware):
+            awaitable = getattr(middleware, hook)(*args)
+            if awaitable is not None:
+                yield awaitable
+
+
+def _refusal(awaitable: Any) -> ConfigurationError:
+    close = getattr(awaitable, "close", None)
+    if close is not None:
+        close()
+    return ConfigurationError(
+        "a hook of the middleware is a coroutine function, but the function is not async: "
+        "make the hook a plain function, or the function 'async def'"
+    )
+
+
+def _instance(source: Any) -> Middleware:
+    made = source if isinstance(source, Middleware) else source() if callable(source) else source
+    if not isinstance(made, Middleware):
+        raise ConfigurationError(f"middleware takes instances or subclasses of Middleware, not {type(made).__name__}")
+    return made
