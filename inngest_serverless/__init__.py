@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     )
     from inngest_serverless.functions import Function, create_function
     from inngest_serverless.middleware import CallInput, CallOutput, Middleware
+    from inngest_serverless.options import register
     from inngest_serverless.signatures import sign, validate_signature
     from inngest_serverless.triggers import Trigger, cron_trigger, event_trigger
     from inngest_serverless.user_fields import EMAIL, EXTERNAL_ID
@@ -98,6 +99,7 @@ __all__ = [
     "inngest_lambda",
     "is_dev",
     "now_millis",
+    "register",
     "send",
     "send_async",
     "send_many",
@@ -149,6 +151,7 @@ _HOMES = {
     ),
     "inngest_serverless.functions": ("Function", "create_function"),
     "inngest_serverless.middleware": ("CallInput", "CallOutput", "Middleware"),
+    "inngest_serverless.options": ("register",),
     "inngest_serverless.signatures": ("sign", "validate_signature"),
     "inngest_serverless.triggers": ("Trigger", "cron_trigger", "event_trigger"),
     "inngest_serverless.user_fields": ("EMAIL", "EXTERNAL_ID"),

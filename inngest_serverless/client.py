@@ -10,6 +10,7 @@ from functools import cache
 from inngest_serverless.config import Settings, dev_server
 from inngest_serverless.errors import ConfigurationError
 from inngest_serverless.events import Event
+from inngest_serverless.hooks import make_hooks, refuse_awaitable
 from inngest_serverless.sending import sending, signalling
 from inngest_serverless.transport import Transport, drive, drive_async, pause, pause_async
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, TypeVar
 
+    from inngest_serverless.middleware import Hooks
     from inngest_serverless.sending import Sending
 
     T = TypeVar("T")
@@ -40,11 +42,12 @@ class Client:
         is_dev: Whether to send to a dev server (INNGEST_DEV).
         api_base_url: The origin for signals (INNGEST_API_BASE_URL), e.g. ``"https://api.inngest.com"``.
         event_api_base_url: The origin for events (INNGEST_EVENT_API_BASE_URL), e.g. ``"https://inn.gs"``.
+        middleware: Whose ``before_send_events`` and ``after_send_events`` are called.
 
     Source: docs/protocol.md, sections 9 and 10.
     """
 
-    __slots__ = ("_draw", "_keys", "_now", "_pause", "_pause_async", "_settings", "_transport")
+    __slots__ = ("_draw", "_keys", "_middleware", "_now", "_pause", "_pause_async", "_settings", "_transport")
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class Client:
         is_dev: bool | None = None,
         api_base_url: str | None = None,
         event_api_base_url: str | None = None,
+        middleware: Iterable[Any] = (),
     ) -> None:
         settings = Settings.for_client(
             os.environ,
@@ -67,17 +71,18 @@ class Client:
             api_origin=api_base_url and api_base_url.rstrip("/"),
             event_api_origin=event_api_base_url and event_api_base_url.rstrip("/"),
         )
-        self._set_up(settings, Transport())
+        self._set_up(settings, Transport(), tuple(middleware))
 
     @classmethod
     def from_settings(cls, settings: Settings, transport: Transport) -> Client:
         """A client for who has both already: a handler, which sends what its functions send."""
         client = cls.__new__(cls)
-        cls._set_up(client, settings, transport)
+        cls._set_up(client, settings, transport, ())
         return client
 
-    def _set_up(self, settings: Settings, transport: Transport) -> None:
+    def _set_up(self, settings: Settings, transport: Transport, middleware: tuple[Any, ...]) -> None:
         self._settings = settings
+        self._middleware = middleware
         self._keys = list(settings.signing_keys)
         self._transport = transport
         # Chance and time, which tests replace.
@@ -130,11 +135,11 @@ class Client:
 
         Source: docs/protocol.md, section 9.
         """
-        return self._drive(sending(self._settings, events, self._now(), self._draw))
+        return self._drive(self._sending(events))
 
     async def send_many_async(self, events: Sendable | Iterable[Sendable]) -> list[str]:
         """As ``send_many``, in async code."""
-        return await self._drive_async(sending(self._settings, events, self._now(), self._draw))
+        return await self._drive_async(self._sending(events))
 
     def send_signal(self, signal: str, data: Any = None) -> str | None:
         """Send a signal to the run that waits for it.
@@ -165,14 +170,30 @@ class Client:
     def _sending_one(self, event: Sendable) -> Sending[str]:
         if not isinstance(event, (Event, Mapping)):
             raise ConfigurationError(f"{type(event).__name__} is not an event: use send_many to send several")
-        [event_id] = yield from sending(self._settings, event, self._now(), self._draw)
+        [event_id] = yield from self._sending(event)
         return event_id
 
+    def _sending(self, events: Any) -> Sending[list[str]]:
+        return sending(self._settings, events, self._now(), self._draw, hooks=make_hooks(self._middleware))
+
+    def deliver(self, events: Any, hooks: Hooks | None, seed: tuple[int, str]) -> list[str]:
+        """As ``send_many``, for a step: with the middleware of its call, and taken once however often it is sent."""
+        return self._drive(sending(self._settings, events, self._now(), self._draw, hooks=hooks, seed=seed))
+
+    async def deliver_async(self, events: Any, hooks: Hooks | None, seed: tuple[int, str]) -> list[str]:
+        """As ``deliver``, in async code."""
+        return await self._drive_async(sending(self._settings, events, self._now(), self._draw, hooks=hooks, seed=seed))
+
     def _drive(self, steps: Sending[T]) -> T:
-        return drive(steps, self._transport.send, pause=self._pause)
+        return drive(steps, self._transport.send, run=refuse_awaitable, pause=self._pause)
 
     async def _drive_async(self, steps: Sending[T]) -> T:
-        return await drive_async(steps, self._transport.send_async, pause=self._pause_async)
+        return await drive_async(steps, self._transport.send_async, run=await_hook, pause=self._pause_async)
+
+
+async def await_hook(awaitable: Any) -> Any:
+    """Await what a hook of a middleware returned."""
+    return await awaitable
 
 
 @cache

@@ -38,6 +38,8 @@ class Settings:
         event_api_origin: Where to send events.
         serve_origin: The public origin to register, or None to take it from the request.
         serve_path: The public path to register, or None to take it from the request.
+        url: The whole public URL to register, instead of the two, or None.
+        register_url: Where to register, or None for the API's own address.
         max_body_size: The largest request body taken, in bytes.
         allow_in_band_sync: Whether a signed PUT may fetch the registration.
     """
@@ -52,10 +54,12 @@ class Settings:
         "event_key",
         "is_dev",
         "max_body_size",
+        "register_url",
         "serve_origin",
         "serve_path",
         "signing_key",
         "signing_key_fallback",
+        "url",
     )
 
     def __init__(self, values: Mapping[str, Any]) -> None:
@@ -73,6 +77,8 @@ class Settings:
     event_api_origin: str
     serve_origin: str | None
     serve_path: str | None
+    url: str | None
+    register_url: str | None
     max_body_size: int
     allow_in_band_sync: bool
 
@@ -88,6 +94,15 @@ class Settings:
     def signing_keys(self) -> tuple[SigningKey, ...]:
         """The keys to verify with, in order."""
         return tuple(key for key in (self.signing_key, self.signing_key_fallback) if key is not None)
+
+    def public_address(self, origin: str, path: str) -> tuple[str, str]:
+        """The origin and the path to register: as set, or else as the platform says."""
+        if self.url is not None:
+            scheme, _, rest = self.url.partition("://")
+            host, slash, tail = rest.partition("/")
+            return f"{scheme}://{host}", slash + tail or "/"
+        path = self.serve_path or path
+        return self.serve_origin or origin, path if path.startswith("/") else f"/{path}"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], **options: Any) -> Settings:
@@ -148,6 +163,8 @@ def _from_environment(environ: Mapping[str, str], wants_dev: bool | None) -> dic
         "event_api_origin": _origin(environ.get("INNGEST_EVENT_API_BASE_URL") or base, event_api),
         "serve_origin": _origin(environ.get("INNGEST_SERVE_ORIGIN"), "") or None,
         "serve_path": environ.get("INNGEST_SERVE_PATH") or None,
+        "url": None,
+        "register_url": None,
         "max_body_size": DEFAULT_MAX_BODY_SIZE,
         "allow_in_band_sync": _is_on(environ.get("INNGEST_ALLOW_IN_BAND_SYNC", "1")),
     }

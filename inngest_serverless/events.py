@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from inngest_serverless.errors import ConfigurationError, EventValidationError
+from inngest_serverless.result_types import is_open
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,13 @@ else:
 
     D = None
 
-__all__ = ["Event", "event_json", "event_list"]
+__all__ = ["INVOKED_EVENT", "Event", "FirstFit", "event_json", "event_list"]
+
+# What a function is given that ``step.invoke`` runs, whatever its triggers are.
+INVOKED_EVENT = "inngest/function.invoked"
+
+# The server's own field in the data of such events.
+_OWN_FIELD = "_inngest"
 
 
 class Event(Generic[D]):
@@ -51,7 +58,7 @@ class Event(Generic[D]):
         """Declare a type of event.
 
         Raises:
-            ConfigurationError: It has no name.
+            ConfigurationError: It has no name, or the type of its data is given as text that names nothing.
         """
         super().__init_subclass__(**kwargs)
         cls.event_name = name or cls.event_name
@@ -63,7 +70,7 @@ class Event(Generic[D]):
         for base in cls.__dict__.get("__orig_bases__", ()):
             arguments = getattr(base, "__args__", ())
             if arguments and isinstance(base.__origin__, type) and issubclass(base.__origin__, Event):
-                cls.data_type = arguments[0]
+                cls.data_type = _data_type(cls, arguments[0])
 
     def __init__(
         self,
@@ -96,20 +103,25 @@ class Event(Generic[D]):
         event.id = get("id")
         event.ts = get("ts")
         event.v = get("v")
-        if cls.data_type is not None:
-            from inngest_serverless.result_types import validate_event_data
+        if not is_open(cls.data_type):
+            from inngest_serverless.typed_json import event_data
 
-            data = validate_event_data(cls.data_type, data, event.name)
+            if event.name == INVOKED_EVENT and isinstance(data, Mapping):
+                data = {key: value for key, value in data.items() if key != _OWN_FIELD}
+            data = event_data(cls.data_type, data, event.name)
         event.data = data
         return event
 
     def to_dict(self) -> dict[str, Any]:
         """Its JSON object, without the fields that are not set."""
         data: Any = self.data
-        if not isinstance(data, Mapping):
-            from inngest_serverless.result_types import jsonable
+        if not is_open(self.data_type):
+            from inngest_serverless.typed_json import event_json_data
 
-            data = jsonable(data)
+            data = event_json_data(self.data_type, data)
+        if not isinstance(data, Mapping):
+            # What has no form is left to the check of what is sent.
+            data = as_object(data) or data
         document: dict[str, Any] = {"name": self.name, "data": data}
         optional = {"user": self.user or None, "id": self.id, "ts": self.ts, "v": self.v}
         document.update((key, value) for key, value in optional.items() if value is not None)
@@ -128,8 +140,7 @@ class Event(Generic[D]):
         """
         document = self.to_dict()
         check_event(document)
-        if self.data_type is not None:
-            self.from_dict(document)
+        self.from_dict(document)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Event) and all(getattr(self, key) == getattr(other, key) for key in Event.__slots__)
@@ -138,6 +149,59 @@ class Event(Generic[D]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(name={self.name!r}, id={self.id!r})"
+
+
+class FirstFit:
+    """Stands for several types of event where the name does not say which: takes the first that fits.
+
+    Args:
+        types: The types; ``Event`` fits always.
+    """
+
+    __slots__ = ("_types",)
+
+    def __init__(self, types: Iterable[type[Event[Any]]]) -> None:
+        self._types = tuple(types)
+
+    def from_dict(self, document: Mapping[str, Any]) -> Event[Any]:
+        """An event from its JSON object.
+
+        Raises:
+            EventValidationError: Its data fits none; the message is that of the first type.
+        """
+        misfit: EventValidationError | None = None
+        for kind in self._types:
+            try:
+                return kind.from_dict(document)
+            except EventValidationError as error:
+                misfit = misfit or error
+        raise misfit or EventValidationError("there is no type of event")
+
+
+def _data_type(cls: type[Event[Any]], argument: Any) -> Any:
+    text = getattr(argument, "__forward_arg__", argument)
+    if not isinstance(text, str):
+        return argument
+    from inngest_serverless.annotations import named
+
+    try:
+        return named(text, cls.__module__)
+    except Exception:  # noqa: BLE001 - whatever the text is, it is no type
+        raise ConfigurationError(
+            f"event type {cls.__name__}: its data type {text!r} is not found in {cls.__module__}: "
+            "define that type first, and write it without quotes"
+        ) from None
+
+
+def as_object(data: Any) -> dict[str, Any] | None:
+    """A model or a dataclass as a JSON object; None for what has no such form."""
+    from inngest_serverless.serialization import jsonable
+
+    try:
+        written = jsonable(data)
+    except Exception:  # noqa: BLE001 - whatever a user's type raises
+        return None
+    return written if isinstance(written, dict) else None
 
 
 def check_event(document: Mapping[str, Any]) -> None:
@@ -172,6 +236,8 @@ def event_json(event: Event[Any] | Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         EventValidationError: A field is missing or wrong.
     """
+    if not isinstance(event, (Event, Mapping)):
+        raise _no_event(event)
     document = event.to_dict() if isinstance(event, Event) else dict(event)
     check_event(document)
     return document
@@ -190,4 +256,13 @@ def event_list(
     if isinstance(events, Mapping):
         single: Any = events
         return [event_json(single)]
+    if isinstance(events, (str, bytes)) or not hasattr(type(events), "__iter__"):
+        raise _no_event(events)
     return [event_json(event) for event in events]
+
+
+def _no_event(wrong: object) -> EventValidationError:
+    return EventValidationError(
+        f"an event is an Event or a mapping with a name and data, not {type(wrong).__name__}: "
+        "write Event('app/thing.happened', data={...})"
+    )

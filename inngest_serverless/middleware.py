@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     R = TypeVar("R")
 
-__all__ = ["CallInput", "CallOutput", "Hooks", "Middleware"]
+__all__ = ["CallInput", "CallOutput", "Hooks", "Middleware", "refusal"]
 
 
 # What a generator of hooks yields where the code between them is to run.
@@ -193,7 +193,7 @@ class Hooks:
         try:
             wanted = next(hooks)
             while True:
-                wanted = hooks.send(execute()) if wanted is EXECUTE and execute else hooks.throw(_refusal(wanted))
+                wanted = hooks.send(execute()) if wanted is EXECUTE and execute else hooks.throw(refusal(wanted))
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
 
@@ -224,7 +224,8 @@ class Hooks:
                 yield awaitable
 
 
-def _refusal(awaitable: Any) -> ConfigurationError:
+def refusal(awaitable: Any) -> ConfigurationError:
+    """The error of a hook that has to be awaited in sync code; ends its coroutine quietly."""
     close = getattr(awaitable, "close", None)
     if close is not None:
         close()

@@ -1,72 +1,46 @@
-"""Results that are more than plain JSON: which type a function returns, and the way from JSON back to it.
+"""Results that are more than plain JSON: which type a function returns.
 
-Functions that return None, bool, int, float, str, lists and dicts of them, or say nothing, need none of this and load
-nothing. For any other type pydantic reads and writes the JSON, and is loaded when the first such result is met.
+Functions that return None, bool, int, float, str, lists and dicts of them, or say nothing, need no type and load
+nothing. For any other one ``typed_json.py`` reads and writes the JSON.
 
 Source: docs/protocol.md, section 4.
 """
 
 from __future__ import annotations
 
-import sys
-
-from inngest_serverless.errors import EventValidationError, ResultTypeError
+from functools import partial
+from types import FunctionType, MethodType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from types import CodeType
     from typing import Any
 
-    from pydantic import TypeAdapter, ValidationError
+    from inngest_serverless.typed_json import TypedJson
 
-__all__ = ["ResultType", "jsonable", "result_type", "validate_event_data"]
+    ResultType = TypedJson
+
+__all__ = ["is_open", "result_type"]
 
 _PLAIN_TYPES = {None, bool, int, float, str, list, dict, object, type(None)}
-_PLAIN_WORDS = {"", "None", "bool", "int", "float", "str", "list", "dict", "object", "Any", "List", "Dict", "Optional"}
-_WORD_BREAKS = str.maketrans("[],|.", "     ")
+_PLAIN_WORDS = {"", "None", "bool", "int", "float", "str", "list", "dict", "object"} | {
+    *("typing", "Any", "List", "Dict", "Optional", "Union"),
+}
+_WORD_BREAKS = str.maketrans("[](){},|.'\"", "           ")
+_PLAIN_KEYS = {"str", "Any"}
+_OPEN_NAMES = {"Any", "Never", "NoReturn", "LiteralString", "Self"}
 
-_types: dict[Any, ResultType | None] = {}
+# What is known of functions by their code, and of types that cannot be hashed: by identity, together with what keeps
+# that identity from being given to something else. A function itself is never kept, nor what it holds.
+_by_identity: dict[int, tuple[Any, Any, ResultType | None]] = {}
+_by_type: dict[Any, ResultType | None] = {}
+# A process that makes code or types as it goes must not keep them all.
+_MOST_KNOWN = 4096
+# How many partials, decorators and callable objects stand around a function at most: some objects have any attribute.
+_MOST_LAYERS = 64
 
-
-class ResultType:
-    """A type that JSON does not hold by itself."""
-
-    __slots__ = ("_adapter", "_type")
-
-    def __init__(self, kind: Any) -> None:
-        self._type = kind
-        self._adapter: TypeAdapter[Any] | None = None
-
-    def _pydantic(self) -> TypeAdapter[Any]:
-        if self._adapter is None:
-            from pydantic import TypeAdapter
-
-            self._adapter = TypeAdapter(self._type)
-        return self._adapter
-
-    def read(self, value: Any, source: str) -> Any:
-        """A result from its JSON value; ``source`` says whose it is: ``"step 'charge'"``.
-
-        Raises:
-            ResultTypeError: The value does not fit; the message lists the places, never the values.
-        """
-        from pydantic import ValidationError
-
-        try:
-            return self._pydantic().validate_python(value)
-        except ValidationError as error:
-            raise ResultTypeError(
-                f"the remembered result of {source} does not fit {_name(self._type)}: {_places(error)}; "
-                "was the type changed while the run was under way?"
-            ) from None
-
-    def write(self, value: Any) -> Any:
-        """A JSON value from a result.
-
-        Raises:
-            ValueError: It does not fit the type.
-        """
-        return self._pydantic().dump_python(value, mode="json", by_alias=True, warnings="error")
+# The annotation of a function whose annotations cannot be evaluated.
+_UNEVALUATED = object()
 
 
 def result_type(source: Any) -> ResultType | None:
@@ -75,102 +49,125 @@ def result_type(source: Any) -> ResultType | None:
     Args:
         source: A function with a return annotation, or a type itself.
     """
-    key = getattr(source, "__code__", source)
+    function = source
+    if source.__class__ is not FunctionType or hasattr(source, "__wrapped__"):
+        function = _innermost(source)
+        if function.__class__ is not FunctionType:
+            return None if function is None else _of_type(function)
+    code = function.__code__
     try:
-        return _types[key]
+        annotation = function.__annotations__.get("return")
+    except Exception:  # noqa: BLE001 - from Python 3.14 on annotations are evaluated here, and may name what is not there
+        annotation = _UNEVALUATED
+    known = _by_identity.get(id(code))
+    if known is not None and known[1] is annotation:
+        return known[2]
+    return _of_function(function, code, annotation)
+
+
+def is_open(kind: Any) -> bool:
+    """Whether a type of an event's data takes any JSON object: ``dict``, ``dict[str, Any]`` and the like, or None."""
+    if kind is None or kind is dict or kind is object or _is_open(kind):
+        return True
+    arguments = getattr(kind, "__args__", ())
+    return getattr(kind, "__origin__", None) is dict and (
+        not arguments or (arguments[0] is str and _is_open(arguments[-1]))
+    )
+
+
+def _of_function(function: Any, code: CodeType, annotation: Any) -> ResultType | None:
+    if _is_plain(annotation) or (isinstance(annotation, str) and _is_plain_text(annotation)):
+        found = None
+    else:
+        from inngest_serverless.annotations import evaluated
+
+        found = _of_type(evaluated(function, None if annotation is _UNEVALUATED else annotation))
+        if not isinstance(annotation, type) and not _words(str(annotation)).isdisjoint(code.co_freevars):
+            # A name of the enclosing function: it may be another thing in each function of this code.
+            return found
+    _keep(code, annotation, found)
+    return found
+
+
+def _of_type(annotation: Any) -> ResultType | None:
+    try:
+        return _by_type[annotation]
     except KeyError:
-        found = _types[key] = _find(source)
-        return found
+        if len(_by_type) >= _MOST_KNOWN:
+            _by_type.clear()
+        found = _by_type[annotation] = _typed(annotation)
     except TypeError:
-        # Something that cannot be hashed cannot be remembered either.
-        return _find(source)
+        # It cannot be hashed.
+        known = _by_identity.get(id(annotation))
+        if known is not None:
+            return known[2]
+        found = _typed(annotation)
+        _keep(annotation, annotation, found)
+    return found
 
 
-def validate_event_data(kind: Any, data: Any, event_name: str) -> Any:
-    """The payload of a typed event from its JSON object.
-
-    Raises:
-        EventValidationError: It does not fit; the message lists the fields, never the values.
-    """
-    from pydantic import ValidationError
-
-    found = result_type(kind)
-    if found is None:
-        return data
-    try:
-        return found._pydantic().validate_python(data)  # noqa: SLF001 - one module
-    except ValidationError as error:
-        raise EventValidationError(
-            f"the data of event {event_name!r} does not fit {_name(kind)}: {_places(error)}"
-        ) from None
-
-
-def jsonable(value: Any) -> Any:
-    """A value that json does not know, as one that it knows: the hook of the encoder.
-
-    Raises:
-        TypeError: There is no such form.
-    """
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json", by_alias=True)
-    if hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
-        from dataclasses import fields
-
-        return {field.name: getattr(value, field.name) for field in fields(value)}
-    for module, names, write in _STANDARD_TYPES:
-        # A value of these types exists only where its module has been loaded.
-        if (loaded := sys.modules.get(module)) and isinstance(value, tuple(getattr(loaded, name) for name in names)):
-            return write(value)
-    raise TypeError(f"an object of type {type(value).__name__}")
-
-
-def _enum_value(value: Any) -> Any:
-    return value.value
-
-
-def _iso(value: Any) -> str:
-    return value.isoformat()  # type: ignore[no-any-return]
-
-
-_STANDARD_TYPES: tuple[tuple[str, tuple[str, ...], Callable[[Any], Any]], ...] = (
-    ("enum", ("Enum",), _enum_value),
-    ("datetime", ("date", "time"), _iso),
-    ("uuid", ("UUID",), str),
-    ("decimal", ("Decimal",), str),
-)
-
-
-def _find(source: Any) -> ResultType | None:
-    annotation = _annotation(source)
-    return None if _is_plain(annotation) else ResultType(annotation)
-
-
-def _annotation(source: Any) -> Any:
-    if isinstance(source, type) or (hasattr(source, "__origin__") and hasattr(source, "__args__")):
-        return source
-    while (inner := getattr(source, "func", None)) is not None:
-        source = inner
-    if not hasattr(source, "__code__"):
-        source = getattr(source, "__call__", source)  # noqa: B004 - an object that is called has its method annotated
-    try:
-        annotation = (getattr(source, "__annotations__", None) or {}).get("return")
-    except NameError:
-        # From Python 3.14 on annotations are evaluated here, and may name what only type checkers see.
+def _typed(annotation: Any) -> ResultType | None:
+    if _is_plain(annotation):
         return None
-    if isinstance(annotation, str) and not set(annotation.translate(_WORD_BREAKS).split()) <= _PLAIN_WORDS:
-        return _resolved(source)
-    return None if isinstance(annotation, str) else annotation
+    from inngest_serverless.typed_json import TypedJson
+
+    return TypedJson(annotation)
 
 
-def _resolved(function: Any) -> Any:
-    """The return annotation of a module with ``from __future__ import annotations``; None if it cannot be had."""
-    from typing import get_type_hints
+def _keep(owner: Any, annotation: Any, found: ResultType | None) -> None:
+    if len(_by_identity) >= _MOST_KNOWN:
+        _by_identity.clear()
+    _by_identity[id(owner)] = (owner, annotation, found)
 
+
+def _innermost(source: Any) -> Any:
+    """The function that says what is returned, behind decorators, partials and callable objects; or a type; or None."""
+    for _ in range(_MOST_LAYERS):
+        if source.__class__ is not FunctionType:
+            if isinstance(source, type) or _is_generic(source):
+                return source
+            if isinstance(source, partial):
+                source = source.func
+                continue
+            if source.__class__ is MethodType:
+                source = source.__func__
+                continue
+        inner = getattr(source, "__wrapped__", None)
+        if inner is not None and not _says_something_else(source, inner):
+            source = inner
+        elif source.__class__ is FunctionType:
+            return source
+        else:
+            source = getattr(type(source), "__call__", None)
+            if not (source.__class__ is FunctionType or isinstance(source, partial) or hasattr(source, "__wrapped__")):
+                return None
+    return None
+
+
+def _is_generic(source: Any) -> bool:
+    """Whether it is a type that is no class: ``list[int]``, ``A | B``, a NewType, an alias by ``type``."""
+    return any(hasattr(source, name) for name in ("__origin__", "__args__", "__supertype__", "__value__"))
+
+
+def _says_something_else(wrapper: Any, inner: Any) -> bool:
+    """Whether a decorator's function has a return annotation of its own, not that of what it wraps."""
     try:
-        return get_type_hints(function, include_extras=True).get("return")
-    except (NameError, TypeError, AttributeError):
-        # A name that only type checkers see: the result stays the JSON that it is.
-        return None
+        own = (getattr(wrapper, "__annotations__", None) or {}).get("return")
+        other = (getattr(inner, "__annotations__", None) or {}).get("return")
+        return own is not None and own is not other and bool(own != other)
+    except Exception:  # noqa: BLE001 - annotations that cannot be evaluated say nothing
+        return False
+
+
+def _is_plain_text(annotation: str) -> bool:
+    if not _words(annotation) <= _PLAIN_WORDS:
+        return False
+    pieces = annotation.replace("Dict[", "dict[").split("dict[")[1:]
+    return all(piece.partition(",")[0].replace("typing.", "").strip() in _PLAIN_KEYS for piece in pieces)
+
+
+def _words(annotation: str) -> set[str]:
+    return set(annotation.translate(_WORD_BREAKS).split())
 
 
 def _is_plain(annotation: Any) -> bool:
@@ -179,26 +176,21 @@ def _is_plain(annotation: Any) -> bool:
             return True
     except TypeError:
         return False
-    name = getattr(annotation, "__name__", "") or getattr(annotation, "_name", "")
-    if getattr(annotation, "__module__", "") in {"typing", "typing_extensions"} and name in _OPEN_NAMES:
-        return True
-    if type(annotation).__name__ in {"TypeVar", "ParamSpec"}:
+    if _is_open(annotation):
         return True
     origin, arguments = getattr(annotation, "__origin__", None), getattr(annotation, "__args__", ())
+    if origin is dict and arguments:
+        # JSON has text for keys: {1: "a"} would come back as {"1": "a"}.
+        key, *values = arguments
+        return (key is str or _is_open(key)) and all(_is_plain(value) for value in values)
     if origin in {list, dict} or type(annotation).__name__ in {"UnionType", "_UnionGenericAlias", "Union"}:
         return all(_is_plain(argument) for argument in arguments)
     return False
 
 
-_OPEN_NAMES = {"Any", "Never", "NoReturn"}
-
-
-def _name(kind: Any) -> str:
-    return kind.__name__ if isinstance(kind, type) else str(kind)
-
-
-def _places(error: ValidationError) -> str:
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(
-        f"{'.'.join(str(part) for part in fault['loc']) or '(all of it)'}: {fault['type']}" for fault in faults
-    )
+def _is_open(annotation: Any) -> bool:
+    """Whether it stands for any type."""
+    if type(annotation).__name__ in {"TypeVar", "ParamSpec"}:
+        return True
+    name = getattr(annotation, "__name__", "") or getattr(annotation, "_name", "")
+    return name in _OPEN_NAMES and getattr(annotation, "__module__", "") in {"typing", "typing_extensions"}

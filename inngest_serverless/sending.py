@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from inngest_serverless.config import Settings
+    from inngest_serverless.middleware import Hooks
     from inngest_serverless.protocol.exchange import OutboundReply
     from inngest_serverless.protocol.signing import SigningKey
 
@@ -44,7 +45,15 @@ _MAX_FAULT_LENGTH = 500
 _UNAUTHORIZED, _NOT_FOUND, _TOO_MANY_REQUESTS, _SERVER_ERRORS = 401, 404, 429, 500
 
 
-def sending(settings: Settings, events: Any, now: float, draw: Callable[[], float] | None = None) -> Sending[list[str]]:
+def sending(
+    settings: Settings,
+    events: Any,
+    now: float,
+    draw: Callable[[], float] | None = None,
+    *,
+    hooks: Hooks | None = None,
+    seed: tuple[int, str] | None = None,
+) -> Sending[list[str]]:
     """Send events, in as many requests as it takes, one after the other.
 
     Args:
@@ -52,9 +61,12 @@ def sending(settings: Settings, events: Any, now: float, draw: Callable[[], floa
         events: One event or several, as ``Event`` or as mappings.
         now: Unix time in seconds, the time of events that have none.
         draw: Draws a number from 0 to 1, for the length of pauses; at random by default.
+        hooks: The middleware to call before and after, or None.
+        seed: Unix milliseconds and a text from which the seeds of event IDs are made, so that events which are sent
+            again with the same seed are taken once; now and chance if not given.
 
     Yields:
-        The requests to send and the pauses to make.
+        The requests to send, the pauses to make, and what the middleware wants awaited.
 
     Returns:
         The IDs of the events, in their order.
@@ -64,14 +76,34 @@ def sending(settings: Settings, events: Any, now: float, draw: Callable[[], floa
         EventValidationError: An event cannot be sent; none was.
         SendEventsError: Not all were accepted.
     """
+    documents = event_list(events)
+    if hooks is None:
+        return (yield from _sending(settings, documents, now, draw, seed))
+    yield from hooks.before_send(documents)
+    try:
+        ids = yield from _sending(settings, documents, now, draw, seed)
+    except SendEventsError as error:
+        yield from hooks.after_send(error.ids, error)
+        raise
+    yield from hooks.after_send(ids, None)
+    return ids
+
+
+def _sending(
+    settings: Settings,
+    documents: list[dict[str, Any]],
+    now: float,
+    draw: Callable[[], float] | None,
+    seed: tuple[int, str] | None,
+) -> Sending[list[str]]:
     key = settings.event_key or (_DEV_EVENT_KEY if settings.is_dev else None)
     if key is None:
         raise ConfigurationError("no event key: set INNGEST_EVENT_KEY, or INNGEST_DEV=1 to work with a dev server")
     millis = int(now * 1000)
-    texts = [_event_text(document, millis) for document in event_list(events)]
+    texts = [_event_text(document, millis) for document in documents]
     ids: list[str] = []
-    for batch in _batches(texts):
-        request = _event_request(settings, key, batch, millis)
+    for number, batch in enumerate(_batches(texts)):
+        request = _event_request(settings, key, batch, _id_seed(seed, number, millis))
         try:
             reply = yield from _trying(request, now, draw)
         except TransportError as error:
@@ -137,11 +169,11 @@ def signalling(
 # Requests.
 
 
-def _event_request(settings: Settings, key: str, batch: list[str], millis: int) -> Outbound:
+def _event_request(settings: Settings, key: str, batch: list[str], seed: str) -> Outbound:
     from urllib.parse import quote
 
     # Every try of a batch has the same seed, by which the server knows that it is the same.
-    headers = _headers(settings) | {names.EVENT_ID_SEED: f"{millis},{_random_text()}"}
+    headers = _headers(settings) | {names.EVENT_ID_SEED: seed}
     url = f"{settings.event_api_origin}/e/{quote(key, safe='')}"
     return SecretOutbound("POST", url, headers, f"[{','.join(batch)}]", "/e/***")
 
@@ -153,11 +185,17 @@ def _headers(settings: Settings) -> dict[str, str]:
     return headers
 
 
-def _random_text() -> str:
+def _id_seed(seed: tuple[int, str] | None, number: int, now_millis: int) -> str:
     from base64 import b64encode
+    from hashlib import sha256
     from os import urandom
 
-    return b64encode(urandom(_SEED_BYTES)).decode()
+    if seed is None:
+        millis, entropy = now_millis, urandom(_SEED_BYTES)
+    else:
+        millis, text = seed
+        entropy = sha256(f"{text}.{number}".encode()).digest()[:_SEED_BYTES]
+    return f"{millis},{b64encode(entropy).decode()}"
 
 
 def _event_text(document: dict[str, Any], millis: int) -> str:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
+import sys
 
 from inngest_serverless.errors import OutputError
-from inngest_serverless.result_types import jsonable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
-    from inngest_serverless.result_types import ResultType
+    from inngest_serverless.typed_json import TypedJson
 
-__all__ = ["encode", "encode_output"]
+__all__ = ["encode", "encode_output", "json_fault", "jsonable"]
 
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=jsonable).encode
-_encode_ascii = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=jsonable).encode
+# An int of more bits has more than the 4,300 digits that Python writes as text, unless it is told otherwise.
+_MOST_BITS = 14_285
 
 
 def encode(value: Any) -> str:
@@ -31,7 +31,7 @@ def encode(value: Any) -> str:
     return text if text.isascii() or _is_utf8(text) else _encode_ascii(value)
 
 
-def encode_output(value: Any, source: str, kind: ResultType | None = None) -> str:
+def encode_output(value: Any, source: str, kind: TypedJson | None = None) -> str:
     """JSON text of what a user's code returned.
 
     Args:
@@ -40,17 +40,72 @@ def encode_output(value: Any, source: str, kind: ResultType | None = None) -> st
         kind: The type it says it returns, where plain JSON does not hold that.
 
     Raises:
-        OutputError: JSON cannot hold the value; the message gives the place and the type, never the value.
+        OutputError: It does not fit the type, or JSON cannot hold it; the message gives the place and the type, never
+            the value.
 
     Source: docs/protocol.md, section 4.
     """
     try:
-        return encode(value if kind is None else kind.write(value))
+        return encode(value if kind is None else kind.write(value, source))
     except (TypeError, ValueError, RecursionError) as error:
         raise OutputError(
-            f"{source} returned a value that JSON cannot hold: {_reason(value, error)}; "
+            f"{source} returned a value that JSON cannot hold: {_reason(value, error, 'value')}; "
             "return JSON's own types, pydantic models, dataclasses, dates, UUIDs, Decimals or enums"
         ) from None
+
+
+def json_fault(value: Any, name: str) -> str | None:
+    """Why JSON cannot hold a value, or None if it can.
+
+    Args:
+        value: The value, which is not told.
+        name: What it is called, for the place: ``"body"``.
+    """
+    try:
+        encode(value)
+    except Exception as error:  # noqa: BLE001 - whatever a user's type raises, the value cannot be sent
+        return _reason(value, error, name)
+    return None
+
+
+def jsonable(value: Any) -> Any:
+    """A value that json does not know, as one that it knows: the hook of the encoder.
+
+    Raises:
+        TypeError: There is no such form.
+    """
+    if hasattr(value, "model_dump"):
+        # A class has the method as well, but cannot be dumped. Pydantic's warnings would tell values.
+        if not isinstance(value, type):
+            return value.model_dump(mode="json", by_alias=True, warnings=False)
+    elif hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
+        from dataclasses import fields
+
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    for module, names, write in _STANDARD_TYPES:
+        # A value of these types exists only where its module has been loaded.
+        if (loaded := sys.modules.get(module)) and isinstance(value, tuple(getattr(loaded, name) for name in names)):
+            return write(value)
+    raise TypeError(f"an object of type {type(value).__name__}")
+
+
+def _enum_value(value: Any) -> Any:
+    return value.value
+
+
+def _iso(value: Any) -> str:
+    return value.isoformat()  # type: ignore[no-any-return]
+
+
+_STANDARD_TYPES: tuple[tuple[str, tuple[str, ...], Callable[[Any], Any]], ...] = (
+    ("enum", ("Enum",), _enum_value),
+    ("datetime", ("date", "time"), _iso),
+    ("uuid", ("UUID",), str),
+    ("decimal", ("Decimal",), str),
+)
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=jsonable).encode
+_encode_ascii = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=jsonable).encode
 
 
 def _is_utf8(text: str) -> bool:
@@ -61,11 +116,13 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _reason(value: Any, error: Exception) -> str:
+def _reason(value: Any, error: Exception, name: str) -> str:
     try:
-        return next(_faults(value, "value"))
+        return next(_faults(value, name))
     except (StopIteration, RecursionError):
         return "it refers to itself or is nested too deeply" if _is_loop(error) else type(error).__name__
+    except Exception:  # noqa: BLE001 - a user's mapping may raise anything
+        return type(error).__name__
 
 
 def _is_loop(error: Exception) -> bool:
@@ -78,10 +135,9 @@ def _faults(value: Any, path: str) -> Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
             yield from _faults(item, f"{path}[{index}]")
-    elif isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN is the number unlike itself
-            yield f"{path} is NaN or infinite"
-    elif not (value is None or isinstance(value, (str, int))):
+    elif (fault := _number_fault(value)) is not None:
+        yield f"{path} is {fault}"
+    elif not (value is None or isinstance(value, (str, int, float))):
         try:
             written = jsonable(value)
         except Exception:  # noqa: BLE001 - whatever a user's type raises, the place is what matters
@@ -94,4 +150,14 @@ def _faults_in_dict(value: dict[Any, Any], path: str) -> Iterator[str]:
     for key, item in value.items():
         if not (key is None or isinstance(key, (str, int, float))):
             yield f"a key of type {type(key).__name__} in {path}"
+        elif (fault := _number_fault(key)) is not None:
+            yield f"a key in {path} is {fault}"
         yield from _faults(item, f"{path}[{key!r}]" if isinstance(key, int) else f"{path}.{key}")
+
+
+def _number_fault(value: Any) -> str | None:
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):  # noqa: PLR0124 - NaN is the number unlike itself
+        return "NaN or infinite"
+    if isinstance(value, int) and value.bit_length() >= _MOST_BITS:
+        return "an int of too many digits"
+    return None

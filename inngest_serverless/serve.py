@@ -11,33 +11,32 @@ from __future__ import annotations
 from inngest_serverless.engine.invocation import Invocation
 from inngest_serverless.errors import CallRequestError, ConfigurationError, SignatureError, TransportError
 from inngest_serverless.functions import index_functions
+from inngest_serverless.hooks import make_hooks
+from inngest_serverless.inngest_api import InngestApi
 from inngest_serverless.protocol import headers as names
-from inngest_serverless.protocol.call import parse_call, parse_events, parse_memos
-from inngest_serverless.protocol.exchange import Outbound
-from inngest_serverless.protocol.reply import error_reply, json_reply
+from inngest_serverless.protocol.call import parse_call
+from inngest_serverless.protocol.reply import error_reply, json_reply, unauthorized_reply
 from inngest_serverless.protocol.signing import sign, verify
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable
     from logging import Logger
     from typing import Any
 
     from inngest_serverless.config import Settings
     from inngest_serverless.functions import Function
-    from inngest_serverless.middleware import Hooks
     from inngest_serverless.protocol.call import CallRequest
-    from inngest_serverless.protocol.exchange import OutboundReply, Reply, Request
+    from inngest_serverless.protocol.exchange import Outbound, Reply, Request
     from inngest_serverless.protocol.signing import SigningKey
+    from inngest_serverless.sync import Sync
 
-    Effect = Outbound | Invocation
-    Exchange = Generator[Effect, Any, Reply]
+    Exchange = Generator[Outbound | Invocation, Any, Reply]
 
 __all__ = ["App"]
 
-_OK, _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 400, 401, 403, 404
+_OK, _BAD_REQUEST, _FORBIDDEN, _NOT_FOUND = 200, 400, 403, 404
 _METHOD_NOT_ALLOWED, _TOO_LARGE, _SERVER_ERROR = 405, 413, 500
-_IN_BAND = {"in_band", "in-band"}
 
 
 class App:
@@ -70,8 +69,12 @@ class App:
         self._functions = index_functions(settings.app_id, functions)
         self._now = now
         self._middleware = tuple(middleware)
+        for function in self._functions.values():
+            # Made once for nothing, so that a wrong one is told of when the module is imported.
+            make_hooks((*self._middleware, *function.middleware))
         self._logger = logger
         self._keys = settings.signing_keys
+        self._api = InngestApi(settings)
         self._headers = {
             names.CONTENT_TYPE: names.JSON,
             names.SDK: names.SDK_VALUE,
@@ -97,14 +100,14 @@ class App:
                 reply = yield from self._post(request)
             elif request.method == "PUT":
                 key = self._authenticate_if_signed(request)
-                reply = yield from self._put(request, signed=key is not None)
+                reply = yield from self.sync().answer(request, signed=key is not None)
             elif request.method == "GET":
                 key, reply = self._get(request)
             else:
                 reply = error_reply(_METHOD_NOT_ALLOWED, "MethodNotAllowed", "use GET, PUT or POST", retry=False)
                 reply.headers["allow"] = "GET, PUT, POST"
         except SignatureError:
-            reply = _unauthorized()
+            reply = unauthorized_reply()
         except CallRequestError as error:
             reply = error_reply(_BAD_REQUEST, "InvalidCallRequest", str(error), retry=False)
         except ConfigurationError as error:
@@ -159,132 +162,18 @@ class App:
         call = parse_call(request.body, request.query.get("stepId", ""))
         call.traceparent = request.headers.get(names.TRACEPARENT)
         call.tracestate = request.headers.get(names.TRACESTATE)
-        if call.use_api and (refusal := (yield from self._fetch_state(call))) is not None:
-            return refusal
+        if call.use_api:
+            try:
+                yield from self._api.fetch_state(call)
+            except (TransportError, CallRequestError) as error:
+                message = f"the state of run {call.run_id} was not fetched: {error}"
+                return error_reply(_SERVER_ERROR, "StateNotFetched", message, retry=True)
         return (yield self._invocation(function, call))  # type: ignore[no-any-return]
 
     def _invocation(self, function: Function[Any], call: CallRequest) -> Invocation:
         sources = (*self._middleware, *function.middleware)
-        hooks = _hooks(sources) if sources else None
+        hooks = make_hooks(sources)
         return Invocation(function, call, self.settings.app_id, self._now, hooks, self._logger)
-
-    def _fetch_state(self, call: CallRequest) -> Generator[Effect, Any, Reply | None]:
-        """Put the run's events and memos into the call; returns an error reply if that fails."""
-        base = f"{self.settings.api_origin}/v0/runs/{call.run_id}"
-        try:
-            call.events = parse_events(_decode((yield from self._ask("GET", f"{base}/batch"))))
-            call.memos = parse_memos(_decode((yield from self._ask("GET", f"{base}/actions"))))
-        except (TransportError, CallRequestError) as error:
-            return error_reply(
-                _SERVER_ERROR, "StateNotFetched", f"the state of run {call.run_id} was not fetched: {error}", retry=True
-            )
-        call.event = call.events[0]
-        return None
-
-    def _ask(
-        self, method: str, url: str, body: str | None = None, **extra: str
-    ) -> Generator[Effect, Any, OutboundReply]:
-        """Send a request to the API with the signing key, or with the fallback where that one is refused."""
-        headers = {names.CONTENT_TYPE: names.JSON, names.SDK: names.SDK_VALUE, **extra}
-        if self.settings.env:
-            headers[names.ENV] = self.settings.env
-        if not self._keys:
-            return (yield Outbound(method, url, headers, body))  # type: ignore[no-any-return]
-        first, *others = self._keys
-        reply = yield Outbound(method, url, {**headers, names.AUTHORIZATION: first.bearer()}, body)
-        for key in others:
-            if reply.status != _UNAUTHORIZED:
-                break
-            reply = yield Outbound(method, url, {**headers, names.AUTHORIZATION: key.bearer()}, body)
-            if reply.status != _UNAUTHORIZED:
-                # The key that worked goes first from now on.
-                self._keys = (key, first)
-        return reply  # type: ignore[no-any-return]
-
-    # What PUT does.
-
-    def _put(self, request: Request, *, signed: bool) -> Exchange:
-        in_band = request.headers.get(names.SYNC_KIND, "").lower() in _IN_BAND
-        if in_band and not signed:
-            return _unauthorized()
-        if in_band and self.settings.allow_in_band_sync:
-            return self._sync_in_band(request)
-        return (yield from self._sync_out_of_band(request))
-
-    def _sync_in_band(self, request: Request) -> Reply:
-        from inngest_serverless.protocol.introspection import authenticated
-        from inngest_serverless.protocol.registration import in_band_json
-
-        settings = self.settings
-        origin, path = self.serve_origin(request), self.serve_path(request)
-        inspection = authenticated(settings, len(self._functions), self.framework, origin, path)
-        document = in_band_json(
-            settings.app_id,
-            settings.app_version,
-            settings.env,
-            self.framework,
-            origin + path,
-            self.registrations(origin + path),
-            inspection,
-        )
-        reply = json_reply(_OK, document)
-        reply.headers[names.SYNC_KIND] = "in_band"
-        if (kind := request.headers.get(names.SERVER_KIND)) is not None:
-            reply.headers[names.EXPECTED_SERVER_KIND] = kind
-        return reply
-
-    def _sync_out_of_band(self, request: Request) -> Exchange:
-        url = self.serve_origin(request) + self.serve_path(request)
-        try:
-            answer = yield from self.register(
-                url, request.query.get("deployId"), request.headers.get(names.SERVER_KIND)
-            )
-        except TransportError as error:
-            return _not_synced(f"Inngest was not reached: {error}", retry=True)
-        document = _object(answer)
-        if not answer.ok:
-            message = document.get("error") or document.get("message") or f"Inngest answered {answer.status}"
-            return _not_synced(str(message), retry=answer.status >= _SERVER_ERROR)
-        message = document.get("message") or "synced"
-        return json_reply(_OK, {"message": str(message), "modified": bool(document.get("modified"))})
-
-    def register(
-        self, url: str, deploy_id: str | None = None, server_kind: str | None = None
-    ) -> Generator[Effect, Any, OutboundReply]:
-        """Register the app under a URL.
-
-        Raises:
-            TransportError: The API was not reached.
-        """
-        from urllib.parse import quote
-
-        from inngest_serverless.protocol.registration import register_json
-        from inngest_serverless.serialization import encode
-
-        settings = self.settings
-        document = register_json(settings.app_id, settings.app_version, self.framework, url, self.registrations(url))
-        query = f"?deployId={quote(deploy_id, safe='')}" if deploy_id else ""
-        extra = {names.EXPECTED_SERVER_KIND: server_kind} if server_kind else {}
-        target = f"{settings.api_origin}/fn/register{query}"
-        return (yield from self._ask("POST", target, encode(document), **extra))
-
-    def registrations(self, url: str) -> list[dict[str, Any]]:
-        """The registration of each function, served at ``url``."""
-        from inngest_serverless.protocol.registration import function_json
-
-        return [
-            function_json(self.settings.app_id, function.id, url, function.options)
-            for function in self._functions.values()
-        ]
-
-    def serve_origin(self, request: Request) -> str:
-        """The public origin: as set, or as the platform says."""
-        return self.settings.serve_origin or request.origin
-
-    def serve_path(self, request: Request) -> str:
-        """The public path: as set, or as the platform says."""
-        path = self.settings.serve_path or request.path
-        return path if path.startswith("/") else f"/{path}"
 
     # What GET does.
 
@@ -302,24 +191,14 @@ class App:
             return None, json_reply(_OK, unauthenticated(settings, count, succeeded=False))
         if key is None:
             return None, json_reply(_OK, unauthenticated(settings, count, succeeded=None))
-        origin, path = self.serve_origin(request), self.serve_path(request)
+        origin, path = settings.public_address(request.origin, request.path)
         return key, json_reply(_OK, authenticated(settings, count, self.framework, origin, path))
 
+    def sync(self) -> Sync:
+        """What registers the app; a cold start that serves a call does not load it."""
+        from inngest_serverless.sync import Sync
 
-def _unauthorized() -> Reply:
-    # Not a word on what is wrong with the signature. A retry may help: keys are being rotated, say.
-    return json_reply(_UNAUTHORIZED, {"message": "the request is not signed as it must be"}, retry=True)
-
-
-def _not_synced(message: str, *, retry: bool) -> Reply:
-    return json_reply(_SERVER_ERROR, {"message": message, "modified": False}, retry=retry)
-
-
-def _hooks(sources: tuple[Any, ...]) -> Hooks:
-    # Without middleware a cold start does not load it.
-    from inngest_serverless.middleware import Hooks
-
-    return Hooks(sources)
+        return Sync(self.settings, self._functions.values(), self.framework, self._api)
 
 
 def _body_bytes(request: Request) -> bytes:
@@ -327,24 +206,3 @@ def _body_bytes(request: Request) -> bytes:
         return request.body_bytes()
     except UnicodeEncodeError:
         raise CallRequestError("body: not UTF-8") from None
-
-
-def _decode(reply: OutboundReply) -> Any:
-    from json import loads
-
-    if not reply.ok:
-        raise TransportError(f"Inngest answered {reply.status}")
-    try:
-        return loads(reply.body)
-    except (ValueError, RecursionError):
-        raise TransportError("Inngest's answer is not JSON") from None
-
-
-def _object(reply: OutboundReply) -> Mapping[str, Any]:
-    from json import loads
-
-    try:
-        document = loads(reply.body)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}

@@ -101,6 +101,7 @@ class Ledger:
 
     __slots__ = (
         "_attempts_left",
+        "_call",
         "_halted",
         "_ids",
         "_immediate",
@@ -123,6 +124,7 @@ class Ledger:
     )
 
     def __init__(self, call: CallRequest, now: Callable[[], float], hooks: Hooks | None = None) -> None:
+        self._call = call
         self._memos = call.memos
         self._ids = StepIds()
         self._immediate = call.immediate
@@ -172,6 +174,10 @@ class Ledger:
             return NewStep(key, step_id, ids.index)
         self._replayed += 1
         return memo
+
+    def seed(self) -> tuple[int, str]:
+        """Milliseconds and a text that belong to the step asked for last, the same on every try."""
+        return self._call.event.get("ts") or 0, f"{self._call.run_id}.{self.key}"
 
     def is_replaying(self) -> bool:
         """Whether steps that are known have not been asked for yet."""

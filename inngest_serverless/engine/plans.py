@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from inngest_serverless.ai import Model
-    from inngest_serverless.engine.ledger import NewStep
+    from inngest_serverless.engine.ledger import Ledger, NewStep
 
 __all__ = [
     "FetchReply",
@@ -41,7 +41,8 @@ __all__ = [
     "plan_infer",
     "plan_invoke",
     "plan_run",
-    "plan_send",
+    "plan_send_event",
+    "plan_send_signal",
     "plan_sleep",
     "plan_sleep_until",
     "plan_wait_for_event",
@@ -59,13 +60,14 @@ class Senders:
     """What sends, for the steps that do.
 
     Attributes:
-        events: Takes one event or several and returns their IDs, or an awaitable of them in async code.
+        events: Takes one event or several, the hooks of the call and a seed for the events' IDs; returns the IDs, or
+            an awaitable of them in async code.
         signal: Takes a signal's name and its data.
     """
 
     __slots__ = ("events", "signal")
 
-    def __init__(self, events: Callable[[Any], Any], signal: Callable[[str, Any], Any]) -> None:
+    def __init__(self, events: Callable[[Any, Any, tuple[int, str]], Any], signal: Callable[[str, Any], Any]) -> None:
         self.events = events
         self.signal = signal
 
@@ -82,9 +84,15 @@ def plan_run(
     return Plan(STEP_RUN, {"type": tool}, lambda: function(*args, **kwargs), result_type(output_type or function))
 
 
-def plan_send(tool: str, send: Callable[..., Any], *args: Any) -> Plan:
-    """A step that sends events or a signal."""
-    return Plan(STEP_RUN, {"type": tool}, lambda: send(*args))
+def plan_send_event(ledger: Ledger, send: Senders, events: Any) -> Plan:
+    """A step that sends events: the same ones, to the server, however often it is tried."""
+    seed = ledger.seed()
+    return Plan(STEP_RUN, {"type": "step.sendEvent"}, lambda: send.events(events, ledger.hooks, seed))
+
+
+def plan_send_signal(send: Senders, signal: str, data: Any) -> Plan:
+    """A step that sends a signal."""
+    return Plan(STEP_RUN, {"type": "step.sendSignal"}, lambda: send.signal(signal, data))
 
 
 def plan_sleep(duration: str | int | timedelta) -> Plan:

@@ -14,7 +14,8 @@ from inngest_serverless.engine.plans import (
     plan_infer,
     plan_invoke,
     plan_run,
-    plan_send,
+    plan_send_event,
+    plan_send_signal,
     plan_sleep,
     plan_sleep_until,
     plan_wait_for_event,
@@ -283,7 +284,7 @@ class Step(_Face):
         Returns:
             The IDs of the events.
         """
-        return self._do(step_id, read_data, None, plan_send, "step.sendEvent", self._send.events, events)  # type: ignore[no-any-return]
+        return self._do(step_id, read_data, None, plan_send_event, self._ledger, self._send, events)  # type: ignore[no-any-return]
 
     def wait_for_signal(
         self,
@@ -309,7 +310,7 @@ class Step(_Face):
 
     def send_signal(self, step_id: str, /, *, signal: str, data: Any = None) -> None:
         """Send a signal, once; it is lost if no run waits for it."""
-        return self._do(step_id, read_nothing, None, plan_send, "step.sendSignal", self._send.signal, signal, data)  # type: ignore[no-any-return]
+        return self._do(step_id, read_nothing, None, plan_send_signal, self._send, signal, data)  # type: ignore[no-any-return]
 
     def fetch(
         self,

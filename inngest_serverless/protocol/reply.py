@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
     from inngest_serverless.protocol.opcodes import Failure, Opcode
 
-__all__ = ["error_reply", "failed_reply", "json_reply", "returned_reply", "steps_reply"]
+__all__ = ["error_reply", "failed_reply", "json_reply", "returned_reply", "steps_reply", "unauthorized_reply"]
 
 _OK = 200
 _STEPS = 206
 _FINAL = 400
+_UNAUTHORIZED = 401
 _RETRIABLE = 500
 
 
@@ -45,6 +46,11 @@ def failed_reply(failure: Failure) -> Reply:
 def error_reply(status: int, name: str, message: str, *, retry: bool) -> Reply:
     """The call could not be carried out at all."""
     return Reply(status, {NO_RETRY: _flag(not retry)}, encode({"name": name, "message": message}))
+
+
+def unauthorized_reply() -> Reply:
+    """The request is not signed as it must be: not a word on why. A retry may help: keys are being rotated, say."""
+    return json_reply(_UNAUTHORIZED, {"message": "the request is not signed as it must be"}, retry=True)
 
 
 def json_reply(status: int, value: Any, *, retry: bool | None = None) -> Reply:

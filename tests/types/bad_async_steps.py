@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shop import InvoiceSent, Receipt, send_email, send_email_async
+from shop import InvoiceSent, Receipt, send_email, send_email_async, use
 
 from inngest_serverless import AsyncContext, create_function, event_trigger
 
@@ -16,11 +16,11 @@ async def steps(ctx: AsyncContext) -> None:
     step = ctx.step
     receipt: Receipt = step.run("a", send_email, "to")  # E: Coroutine
     number: int = await step.run("b", send_email_async, "to")  # E: Receipt
-    await step.run("c", send_email_async)  # E: run
-    await step.run("d", send_email_async, 5)  # E: run
+    await step.run("c", send_email_async)  # E: call-overload | "to"
+    await step.run("d", send_email_async, 5)  # E: call-overload | "to"
     await step.run("e", send_email_async("to"))  # E: run
-    print((await step.wait_for_event("f", event=InvoiceSent, timeout="1d")).data)  # E: data
+    use((await step.wait_for_event("f", event=InvoiceSent, timeout="1d")).data)  # E: data
     text: str = await step.invoke("g", function=typed)  # E: Receipt
-    print(receipt, number, text, (await step.fetch("h", "https://e.com")).status)  # E: status
+    use(receipt, number, text, (await step.fetch("h", "https://e.com")).status)  # E: status
     await ctx.group.parallel([step.run("i", send_email, "to")])  # E: Coroutine
     await step.run("j", send_email_async, "to", output_type="Receipt")  # E: run

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_type
 
 from shop import AccountCreated, Invoice, InvoiceSent, Receipt, count, nothing, send_email, send_email_async
-from typing_extensions import assert_type
 
 from inngest_serverless import AsyncContext, Context, Event, create_function, event_trigger
 from inngest_serverless.ai import OpenAI

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, assert_type
 
 from shop import AccountCreated, Invoice, InvoiceSent, Note, NoteTaken, Signup
-from typing_extensions import assert_type
 
 from inngest_serverless import AsyncContext, Context, Event, Trigger, cron_trigger, event_trigger
 

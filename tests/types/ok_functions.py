@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, assert_type
 
 from shop import AccountCreated, InvoiceSent, Receipt
-from typing_extensions import assert_type
 
 from inngest_serverless import (
     AsyncContext,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, assert_type
 from uuid import UUID
 
 from shop import (
@@ -19,7 +19,6 @@ from shop import (
     nothing,
     send_email,
 )
-from typing_extensions import assert_type
 
 from inngest_serverless import Context, Event, StepError, create_function, event_trigger
 from inngest_serverless.ai import Anthropic, Gemini, OpenAI, OpenAIResponses
@@ -148,7 +147,7 @@ def groups(ctx: Context) -> None:
         ctx.group.parallel([lambda: ctx.step.run("a", count, 1), lambda: ctx.step.run("b", count, 2)]),
         tuple[int, ...],
     )
-    assert_type(ctx.group.parallel([partial(ctx.step.run, f"n-{n}", count, n) for n in range(3)]), tuple[int, ...])
+    assert_type(ctx.group.parallel([partial(count, number) for number in range(3)]), tuple[int, ...])
     assert_type(ctx.group.parallel([lambda: ctx.step.run("a", count)], mode="race"), tuple[int, ...])
 
 

@@ -54,3 +54,7 @@ def count(*numbers: int) -> int:
 
 def nothing() -> None:
     return None
+
+
+def use(*values: object) -> None:
+    """Somewhere for values to go."""

@@ -8,13 +8,16 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 from engine_server import Answer, Server, hash_of, time_limit
 
+import inngest_serverless
 from inngest_serverless import create_function, event_trigger, inngest_lambda
 
+ROOT = Path(inngest_serverless.__file__).parents[1]
 SECRET = "S3CR3T-value"
 SIGNING_KEY = "0123456789abcdef" * 4
 written_both_ways = pytest.mark.parametrize("future", [False, True], ids=["real", "text"])
@@ -115,10 +118,11 @@ def module(source, *, future):
     return made
 
 
-def loaded_modules(program):
+def loaded_modules(program, *, future=False):
     """The modules that a program has loaded at its end, in an interpreter of its own."""
-    ending = "\nimport sys\nprint(' '.join(sys.modules))"
-    command = [sys.executable, "-I", "-c", program + ending]
+    first = "from __future__ import annotations\n" if future else ""
+    ending = "\nprint(' '.join(sys.modules))"
+    command = [sys.executable, "-I", "-c", f"{first}import sys\nsys.path.insert(0, {str(ROOT)!r})\n{program}{ending}"]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
     assert ran.returncode == 0, ran.stderr
     return set(ran.stdout.split())

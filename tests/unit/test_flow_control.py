@@ -283,7 +283,7 @@ WRONG_TEXTS = [
     lambda wrong: Throttle(1, "1m", key=wrong),
     lambda wrong: RateLimit(1, "1m", key=wrong),
     lambda wrong: Debounce("1m", key=wrong),
-    lambda wrong: Priority(wrong),
+    Priority,
     lambda wrong: Batch(1, key=wrong),
     lambda wrong: Batch(1, if_exp=wrong),
     Cancel,

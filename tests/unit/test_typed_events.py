@@ -719,7 +719,7 @@ def test_a_misfit_is_not_retried():
 
 
 def test_a_type_needs_a_name():
-    with pytest.raises(ConfigurationError, match="Nameless.*name="):
+    with pytest.raises(ConfigurationError, match=r"Nameless.*name="):
 
         class Nameless(Event[Signup]):
             pass

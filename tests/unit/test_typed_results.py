@@ -926,7 +926,7 @@ def test_plain_types_load_no_pydantic(future):
     functions = "\n".join(
         f"def step_{number}() -> {annotation}:\n    return None" for number, annotation in enumerate(PLAIN)
     )
-    program = f"""{"from __future__ import annotations" if future else ""}
+    program = f"""
 from inngest_serverless.result_types import result_type
 from inngest_serverless.serialization import encode_output
 {functions}
@@ -936,7 +936,7 @@ for step in steps:
     assert result_type(step) is None, step
     assert encode_output({{"a": [1, None]}}, "step", result_type(step)) == '{{"a":[1,null]}}'
 """
-    loaded = loaded_modules(program)
+    loaded = loaded_modules(program, future=future)
     assert not {"pydantic", "pydantic_core", "typing", "inspect", "dataclasses"} & loaded
 
 
@@ -993,7 +993,7 @@ class Holder:
     "make",
     [
         lambda payload: functools.partial(_result, payload),
-        lambda payload: Holder(payload),
+        Holder,
         lambda payload: lambda: payload and ULM,
         lambda payload: Holder(payload).__call__,
         lambda payload: functools.partial(Holder(payload)),

@@ -1,0 +1,112 @@
+"""The sync of an app: what answers a PUT, and what registers the app. Free of IO.
+
+Source: docs/protocol.md, section 7.
+"""
+
+from __future__ import annotations
+
+from json import loads
+
+from inngest_serverless.errors import TransportError
+from inngest_serverless.protocol import headers as names
+from inngest_serverless.protocol.introspection import authenticated
+from inngest_serverless.protocol.registration import function_json, in_band_json, register_json
+from inngest_serverless.protocol.reply import json_reply, unauthorized_reply
+from inngest_serverless.serialization import encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Generator
+    from typing import Any
+
+    from inngest_serverless.config import Settings
+    from inngest_serverless.functions import Function
+    from inngest_serverless.inngest_api import InngestApi
+    from inngest_serverless.protocol.exchange import Outbound, OutboundReply, Reply, Request
+
+__all__ = ["Sync"]
+
+_OK, _SERVER_ERROR = 200, 500
+_IN_BAND = {"in_band", "in-band"}
+
+
+class Sync:
+    """Registers an app, in the reply to the server or over its API."""
+
+    def __init__(
+        self, settings: Settings, functions: Collection[Function[Any]], framework: str, api: InngestApi
+    ) -> None:
+        self._settings = settings
+        self._functions = functions
+        self._framework = framework
+        self._api = api
+
+    def answer(self, request: Request, *, signed: bool) -> Generator[Outbound, OutboundReply, Reply]:
+        """Answer a PUT."""
+        in_band = request.headers.get(names.SYNC_KIND, "").lower() in _IN_BAND
+        if in_band and not signed:
+            return unauthorized_reply()
+        if in_band and self._settings.allow_in_band_sync:
+            return self._in_band(request)
+        return (yield from self._out_of_band(request))
+
+    def register(
+        self, url: str, deploy_id: str | None = None, server_kind: str | None = None
+    ) -> Generator[Outbound, OutboundReply, OutboundReply]:
+        """Register the app under a URL.
+
+        Raises:
+            TransportError: The API was not reached.
+        """
+        settings = self._settings
+        document = register_json(settings.app_id, settings.app_version, self._framework, url, self.registrations(url))
+        return (yield from self._api.register(encode(document), deploy_id, server_kind))
+
+    def registrations(self, url: str) -> list[dict[str, Any]]:
+        """The registration of each function, served at ``url``."""
+        app_id = self._settings.app_id
+        return [function_json(app_id, function.id, url, function.options) for function in self._functions]
+
+    def _in_band(self, request: Request) -> Reply:
+        settings = self._settings
+        origin, path = settings.public_address(request.origin, request.path)
+        document = in_band_json(
+            settings.app_id,
+            settings.app_version,
+            settings.env,
+            self._framework,
+            origin + path,
+            self.registrations(origin + path),
+            authenticated(settings, len(self._functions), self._framework, origin, path),
+        )
+        reply = json_reply(_OK, document)
+        reply.headers[names.SYNC_KIND] = "in_band"
+        if (kind := request.headers.get(names.SERVER_KIND)) is not None:
+            reply.headers[names.EXPECTED_SERVER_KIND] = kind
+        return reply
+
+    def _out_of_band(self, request: Request) -> Generator[Outbound, OutboundReply, Reply]:
+        origin, path = self._settings.public_address(request.origin, request.path)
+        deploy_id, kind = request.query.get("deployId"), request.headers.get(names.SERVER_KIND)
+        try:
+            answer = yield from self.register(origin + path, deploy_id, kind)
+        except TransportError as error:
+            return _not_synced(f"Inngest was not reached: {error}", retry=True)
+        document = _object(answer)
+        if not answer.ok:
+            message = document.get("error") or document.get("message") or f"Inngest answered {answer.status}"
+            return _not_synced(str(message), retry=answer.status >= _SERVER_ERROR)
+        message = document.get("message") or "synced"
+        return json_reply(_OK, {"message": str(message), "modified": bool(document.get("modified"))})
+
+
+def _not_synced(message: str, *, retry: bool) -> Reply:
+    return json_reply(_SERVER_ERROR, {"message": message, "modified": False}, retry=retry)
+
+
+def _object(reply: OutboundReply) -> dict[str, Any]:
+    try:
+        document = loads(reply.body)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
