@@ -27,7 +27,7 @@ class Model:
         headers: More headers to send.
 
     Raises:
-        ConfigurationError: The name or the key is empty.
+        ConfigurationError: The name or the key is empty, the URL is not absolute, or something is no text.
     """
 
     __slots__ = ("_api_key", "_base_url", "_headers", "model")
@@ -35,18 +35,26 @@ class Model:
     _format = ""
     _default_url = ""
     _path = ""
+    _own_headers: Mapping[str, str] = {}
 
     def __init__(
         self, model: str, *, api_key: str, base_url: str | None = None, headers: Mapping[str, str] | None = None
     ) -> None:
-        if not model or not api_key:
-            raise ConfigurationError(
-                f"{type(self).__name__} needs a model's name and an api_key, neither of them empty"
-            )
+        kind = type(self).__name__
+        if not all(isinstance(text, str) and text.strip() for text in (model, api_key)):
+            raise ConfigurationError(f"{kind} needs a model's name and an api_key: two texts, neither of them empty")
+        url = self._default_url if base_url is None else base_url
+        if not isinstance(url, str) or not url.lower().startswith(("http://", "https://")):
+            raise ConfigurationError(f"{kind} needs an absolute base_url, which begins with http:// or https://")
+        if not all(isinstance(part, str) for field in (headers or {}).items() for part in field):
+            raise ConfigurationError(f"{kind}: headers must be text, their names as well as their values")
         self.model = model
         self._api_key = api_key
-        self._base_url = (base_url or self._default_url).rstrip("/")
-        self._headers = dict(headers or {})
+        self._base_url = url.rstrip("/")
+        # The server adds up headers: none may be there twice.
+        given = {name.lower() for name in headers or ()}
+        own = {name: value for name, value in self._own_headers.items() if name not in given}
+        self._headers = own | dict(headers or {})
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model!r})"
@@ -93,12 +101,7 @@ class Anthropic(Model):
     _format = "anthropic"
     _default_url = "https://api.anthropic.com/v1"
     _path = "/messages"
-
-    def __init__(
-        self, model: str, *, api_key: str, base_url: str | None = None, headers: Mapping[str, str] | None = None
-    ) -> None:
-        version = {"anthropic-version": "2023-06-01"}
-        super().__init__(model, api_key=api_key, base_url=base_url, headers=version | dict(headers or {}))
+    _own_headers: Mapping[str, str] = {"anthropic-version": "2023-06-01"}
 
 
 class Gemini(Model):

@@ -103,8 +103,9 @@ def _closure(function: Any) -> Any:
 
 def _typed_dict(annotation: Any) -> Any:
     """A ``typing.TypedDict`` as one of typing_extensions: before Python 3.12 pydantic takes no other."""
-    import typing_extensions
     from typing import NotRequired, Required, get_type_hints
+
+    import typing_extensions
 
     fields = {}
     for name, hint in get_type_hints(annotation, include_extras=True).items():

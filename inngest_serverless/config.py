@@ -85,6 +85,9 @@ class Settings:
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"Settings are frozen: {name} cannot be set")
 
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"Settings are frozen: {name} cannot be deleted")
+
     @property
     def mode(self) -> str:
         """``"dev"`` or ``"cloud"``."""
@@ -135,7 +138,7 @@ class Settings:
         unknown = sorted(set(options) - set(cls.__slots__))
         if unknown:
             raise ConfigurationError(f"unknown option {unknown[0]!r}: the options are {', '.join(cls.__slots__)}")
-        given = {name: value for name, value in options.items() if value is not None}
+        given = {name: _option(name, value) for name, value in options.items() if value is not None}
         return cls(
             _from_environment(environ, given.get("is_dev"))
             | given
@@ -170,13 +173,20 @@ def _from_environment(environ: Mapping[str, str], wants_dev: bool | None) -> dic
     }
 
 
+def _option(name: str, value: Any) -> Any:
+    """An option's value: an origin without a slash at its end, and empty text as nothing at all."""
+    if name.endswith("_origin"):
+        return value.rstrip("/") or None
+    return None if value == "" else value
+
+
 def _origin(value: str | None, default: str) -> str:
     return value.rstrip("/") if value else default
 
 
 def _keys(environ: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, SigningKey | None]:
     names = {"signing_key": "INNGEST_SIGNING_KEY", "signing_key_fallback": "INNGEST_SIGNING_KEY_FALLBACK"}
-    texts = {name: given.get(name) or environ.get(variable) for name, variable in names.items()}
+    texts = {name: given.get(name, environ.get(variable)) for name, variable in names.items()}
     return {name: SigningKey(text) if text else None for name, text in texts.items()}
 
 

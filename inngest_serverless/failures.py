@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inngest_serverless.errors import StepError
+from inngest_serverless.errors import InngestError, StepError
 from inngest_serverless.events import Event
 
 TYPE_CHECKING = False
@@ -20,7 +20,8 @@ class RunFailure:
 
     Attributes:
         error: What it raised last: ``.name``, ``.message``, ``.stack``.
-        event: The event that had started it.
+        event: The event that had started it, of its type; a plain ``Event`` if its data does not fit that, which may be
+            the very reason of the failure.
         events: All events, if it was started by a batch.
         function_id: The composite ID of its function.
         run_id: The run.
@@ -28,15 +29,23 @@ class RunFailure:
 
     __slots__ = ("error", "event", "events", "function_id", "run_id")
 
-    def __init__(self, data: Mapping[str, Any], event_types: Mapping[str | None, type[Event[Any]]]) -> None:
+    def __init__(self, data: Mapping[str, Any], event_types: Mapping[str | None, Any]) -> None:
         error = data.get("error") or {}
         self.error = StepError(str(error.get("name") or "Error"), str(error.get("message") or ""), error.get("stack"))
         documents = data.get("events") or [data.get("event")]
         self.events = [_event(document, event_types) for document in documents if document]
-        self.event = _event(data["event"], event_types) if data.get("event") else self.events[0]
+        self.event = _event(data["event"], event_types) if data.get("event") else next(iter(self.events), Event())
         self.function_id = str(data.get("function_id") or "")
         self.run_id = str(data.get("run_id") or "")
 
+    def __repr__(self) -> str:
+        return f"RunFailure(function_id={self.function_id!r}, run_id={self.run_id!r}, error={self.error.name!r})"
 
-def _event(document: Mapping[str, Any], event_types: Mapping[str | None, type[Event[Any]]]) -> Event[Any]:
-    return event_types.get(document.get("name"), Event).from_dict({"name": "", **document})
+
+def _event(document: Mapping[str, Any], event_types: Mapping[str | None, Any]) -> Event[Any]:
+    document = {"name": "", **document}
+    try:
+        found: Event[Any] = event_types.get(document["name"], Event).from_dict(document)
+    except InngestError:
+        return Event.from_dict(document)
+    return found

@@ -12,7 +12,7 @@ from inngest_serverless.errors import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
     from typing import Any, Literal
 
@@ -33,23 +33,32 @@ __all__ = [
 _SECOND = 1_000_000_000
 _DAY = 24 * 3600 * _SECOND
 
+# Where the wire has other names than Python.
+_WIRE_NAMES = {"max_size": "maxSize", "if_exp": "if", "rate_limit": "rateLimit", "batch_events": "batchEvents"}
+
 
 class _Option:
-    """One option: a frozen set of wire fields."""
+    """One option: a frozen set of the arguments that were given."""
 
     __slots__ = ("_fields",)
     _fields: dict[str, Any]
 
     def _set(self, **fields: Any) -> None:
-        present = {key.rstrip("_"): value for key, value in fields.items() if value is not None}
+        present = {key: value for key, value in fields.items() if value is not None}
         object.__setattr__(self, "_fields", present)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen: make another one instead of setting {name}")
 
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen: make another one instead of deleting {name}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remade, (type(self), self._fields)
+
     def to_json(self) -> dict[str, Any]:
         """Its registration."""
-        return dict(self._fields)
+        return {_WIRE_NAMES.get(key, key): value for key, value in self._fields.items()}
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and isinstance(other, _Option) and other._fields == self._fields
@@ -61,6 +70,12 @@ class _Option:
         return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in self._fields.items())})"
 
 
+def _remade(kind: type[_Option], fields: dict[str, Any]) -> _Option:
+    option = object.__new__(kind)
+    object.__setattr__(option, "_fields", dict(fields))
+    return option
+
+
 class Concurrency(_Option):
     """How many steps may run at the same time.
 
@@ -70,7 +85,7 @@ class Concurrency(_Option):
         scope: ``"fn"`` counts this function, ``"env"`` and ``"account"`` count everything that has the same key.
 
     Raises:
-        ConfigurationError: The limit is negative, or the scope is unknown.
+        ConfigurationError: The limit is negative, the scope is unknown, or the key is no text.
     """
 
     __slots__ = ()
@@ -79,6 +94,7 @@ class Concurrency(_Option):
         self, limit: int, key: str | None = None, scope: Literal["fn", "env", "account"] | None = None
     ) -> None:
         _check_count("Concurrency", "limit", limit, low=0)
+        _check_expression("Concurrency", "key", key)
         _check_choice("Concurrency", "scope", scope, ("fn", "env", "account"))
         if scope in {"env", "account"} and not key:
             raise ConfigurationError(f"Concurrency: scope {scope!r} needs a key that says what is counted together")
@@ -95,14 +111,15 @@ class Throttle(_Option):
         key: Counts each value of this expression by itself.
 
     Raises:
-        ConfigurationError: A number or the period is out of its bounds.
+        ConfigurationError: A number or the period is out of its bounds, or the key is no text.
     """
 
     __slots__ = ()
 
     def __init__(self, limit: int, period: Duration, burst: int | None = None, key: str | None = None) -> None:
         _check_count("Throttle", "limit", limit)
-        _check_count("Throttle", "burst", burst)
+        _check_count("Throttle", "burst", burst, required=False)
+        _check_expression("Throttle", "key", key)
         self._set(limit=limit, period=_period("Throttle", "period", period, 7 * _DAY), burst=burst, key=key)
 
 
@@ -115,13 +132,14 @@ class RateLimit(_Option):
         key: Counts each value of this expression by itself.
 
     Raises:
-        ConfigurationError: The limit or the period is out of its bounds.
+        ConfigurationError: The limit or the period is out of its bounds, or the key is no text.
     """
 
     __slots__ = ()
 
     def __init__(self, limit: int, period: Duration, key: str | None = None) -> None:
         _check_count("RateLimit", "limit", limit)
+        _check_expression("RateLimit", "key", key)
         self._set(limit=limit, period=_period("RateLimit", "period", period, _DAY), key=key)
 
 
@@ -134,12 +152,13 @@ class Debounce(_Option):
         timeout: The longest a run may be put off.
 
     Raises:
-        ConfigurationError: The period is out of its bounds.
+        ConfigurationError: The period is out of its bounds, or the key is no text.
     """
 
     __slots__ = ()
 
     def __init__(self, period: Duration, key: str | None = None, timeout: Duration | None = None) -> None:
+        _check_expression("Debounce", "key", key)
         self._set(period=_period("Debounce", "period", period, 7 * _DAY), key=key, timeout=_time("Debounce", timeout))
 
 
@@ -150,28 +169,29 @@ class Priority(_Option):
         run: An expression that gives the seconds, -600 to 600, by which a run goes before others.
 
     Raises:
-        ConfigurationError: The expression is empty.
+        ConfigurationError: The expression is empty or no text.
     """
 
     __slots__ = ()
 
     def __init__(self, run: str) -> None:
-        if not run:
-            raise ConfigurationError("Priority: run needs an expression, e.g. \"event.data.plan == 'pro' ? 120 : 0\"")
+        _check_expression("Priority", "run", run, required=True, example="event.data.plan == 'pro' ? 120 : 0")
         self._set(run=run)
 
 
 class Batch(_Option):
     """Start one run for several events: ``ctx.events`` has them all.
 
+    It does not go with ``cancel``, ``debounce``, ``priority`` and ``singleton``.
+
     Args:
-        max_size: The most events in a batch.
-        timeout: How long to wait for them; one minute where it is not given.
+        max_size: The most events in a batch, 2 or more.
+        timeout: How long to wait for them, 1 second or more; one minute where it is not given.
         key: Batches each value of this expression by itself.
         if_exp: Events for which this is false start a run of their own at once.
 
     Raises:
-        ConfigurationError: The size is less than 1.
+        ConfigurationError: The size or the timeout is too small, or an expression is no text.
     """
 
     __slots__ = ()
@@ -179,8 +199,10 @@ class Batch(_Option):
     def __init__(
         self, max_size: int, timeout: Duration | None = None, key: str | None = None, if_exp: str | None = None
     ) -> None:
-        _check_count("Batch", "max_size", max_size)
-        self._set(maxSize=max_size, timeout=_time("Batch", timeout) or "60s", key=key, if_=if_exp)
+        _check_count("Batch", "max_size", max_size, low=2)
+        _check_expression("Batch", "key", key)
+        _check_expression("Batch", "if_exp", if_exp)
+        self._set(max_size=max_size, timeout=_batch_timeout(timeout), key=key, if_exp=if_exp)
 
 
 class Cancel(_Option):
@@ -192,15 +214,17 @@ class Cancel(_Option):
         timeout: How long after the start of a run such an event counts.
 
     Raises:
-        ConfigurationError: The event has no name.
+        ConfigurationError: The event has no name, or the condition is no text.
     """
 
     __slots__ = ()
 
     def __init__(self, event: str, if_exp: str | None = None, timeout: Duration | None = None) -> None:
-        if not event:
-            raise ConfigurationError("Cancel: event needs the name of an event")
-        self._set(event=event, if_=if_exp, timeout=_time("Cancel", timeout))
+        if not isinstance(event, str) or not event.strip():
+            hint = f", {event.__name__}.event_name" if getattr(event, "event_name", "") else ""
+            raise ConfigurationError(f"Cancel: event needs the name of an event, e.g. 'api/account.deleted'{hint}")
+        _check_expression("Cancel", "if_exp", if_exp)
+        self._set(event=event, if_exp=if_exp, timeout=_time("Cancel", timeout))
 
 
 class Singleton(_Option):
@@ -211,14 +235,15 @@ class Singleton(_Option):
         key: One run for each value of this expression.
 
     Raises:
-        ConfigurationError: The mode is unknown.
+        ConfigurationError: The mode is unknown, or the key is no text.
     """
 
     __slots__ = ()
 
     def __init__(self, mode: Literal["skip", "cancel"], key: str | None = None) -> None:
         _check_choice("Singleton", "mode", mode, ("skip", "cancel"), required=True)
-        self._set(key=key, mode=mode)
+        _check_expression("Singleton", "key", key)
+        self._set(mode=mode, key=key)
 
 
 class Timeouts(_Option):
@@ -240,35 +265,84 @@ class Timeouts(_Option):
         self._set(start=_time("Timeouts", start), finish=_time("Timeouts", finish))
 
 
-def concurrency_json(value: Concurrency | int | Sequence[Concurrency]) -> list[dict[str, Any]]:
-    """One limit, a bare number, or at most two limits, as a registration has them.
+def options_json(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The flow control of a function, as a registration has it.
+
+    Args:
+        given: The arguments of ``create_function`` that were given.
 
     Raises:
-        ConfigurationError: There are more than two.
+        ConfigurationError: One is of another class, there are too many of one kind, or two do not go together.
     """
-    if isinstance(value, int):
-        value = Concurrency(limit=value)
-    limits = [value] if isinstance(value, Concurrency) else list(value)
-    if len(limits) > 2:  # noqa: PLR2004 - the server's number
-        raise ConfigurationError(f"concurrency takes at most 2 limits, not {len(limits)}")
-    return [limit.to_json() for limit in limits]
+    made = {_WIRE_NAMES.get(name, name): _READERS[name](name, value) for name, value in given.items()}
+    if "batch_events" in given and (others := sorted(_NOT_WITH_BATCH & given.keys())):
+        raise ConfigurationError(
+            f"batch_events does not go with {' and '.join(others)}: the server takes no such function"
+        )
+    return made
 
 
-def cancel_json(value: Cancel | Sequence[Cancel]) -> list[dict[str, Any]]:
-    """One cancellation, or at most five, as a registration has them.
+def _one(kind: type[_Option]) -> Callable[[str, Any], dict[str, Any]]:
+    def read(name: str, value: Any) -> dict[str, Any]:
+        if not isinstance(value, kind):
+            raise ConfigurationError(f"{name} takes {kind.__name__}(...), not {_described(value)}")
+        return value.to_json()
 
-    Raises:
-        ConfigurationError: There are more than five.
-    """
-    events = [value] if isinstance(value, Cancel) else list(value)
-    if len(events) > 5:  # noqa: PLR2004 - the server's number
-        raise ConfigurationError(f"cancel takes at most 5 events, not {len(events)}")
-    return [event.to_json() for event in events]
+    return read
 
 
-def _check_count(option: str, name: str, value: Any, *, low: int = 1) -> None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < low):
+def _several(kind: type[_Option], most: int, what: str) -> Callable[[str, Any], list[dict[str, Any]]]:
+    def read(name: str, value: Any) -> list[dict[str, Any]]:
+        items = list(value) if isinstance(value, (list, tuple)) else [value]
+        if wrong := [item for item in items if not isinstance(item, kind)]:
+            raise ConfigurationError(
+                f"{name} takes {kind.__name__}(...) or a list of at most {most}, not {_described(wrong[0])}"
+            )
+        if len(items) > most:
+            raise ConfigurationError(f"{name} takes at most {most} {what}, not {len(items)}")
+        return [item.to_json() for item in items]
+
+    return read
+
+
+def _concurrency(name: str, value: Concurrency | int | Sequence[Concurrency]) -> list[dict[str, Any]]:
+    limits = Concurrency(limit=value) if isinstance(value, int) else value
+    return _several(Concurrency, 2, "limits")(name, limits)
+
+
+_READERS: dict[str, Callable[[str, Any], Any]] = {
+    "concurrency": _concurrency,
+    "throttle": _one(Throttle),
+    "rate_limit": _one(RateLimit),
+    "debounce": _one(Debounce),
+    "priority": _one(Priority),
+    "batch_events": _one(Batch),
+    "cancel": _several(Cancel, 5, "events"),
+    "singleton": _one(Singleton),
+    "timeouts": _one(Timeouts),
+}
+_NOT_WITH_BATCH = {"cancel", "debounce", "priority", "singleton"}
+
+
+def _described(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def _check_count(option: str, name: str, value: Any, *, low: int = 1, required: bool = True) -> None:
+    if value is None and not required:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or value < low:
         raise ConfigurationError(f"{option}: {name} must be a whole number, {low} or more, not {value!r}")
+
+
+def _check_expression(
+    option: str, name: str, value: Any, *, required: bool = False, example: str = "event.data.user_id"
+) -> None:
+    if value is None and not required:
+        return
+    if not isinstance(value, str) or not value.strip():
+        wrong = "empty text" if isinstance(value, str) else type(value).__name__
+        raise ConfigurationError(f'{option}: {name} must be a CEL expression, e.g. "{example}", not {wrong}')
 
 
 def _check_choice(option: str, name: str, value: Any, choices: tuple[str, ...], *, required: bool = False) -> None:
@@ -283,7 +357,21 @@ def _time(option: str, value: Duration | None) -> str | None:
         raise ConfigurationError(f"{option}: {error}") from None
 
 
+def _batch_timeout(value: Duration | None) -> str:
+    text = _time("Batch", value) or "60s"
+    nanos = parse_duration(text)
+    if nanos < _SECOND:
+        raise ConfigurationError(f"Batch: timeout must be 1 second or more, not {text}")
+    if "d" not in text and "w" not in text:
+        return text
+    # Here alone the server reads no days and weeks.
+    seconds, rest = divmod(nanos, _SECOND)
+    return f"{seconds}s" + (f"{rest // 1_000_000}ms" if rest else "")
+
+
 def _period(option: str, name: str, value: Duration, high: int) -> str:
+    if value is None:
+        raise ConfigurationError(f"{option}: {name} is missing: give a duration, e.g. '1m'")
     text = _time(option, value) or ""
     if not _SECOND <= parse_duration(text) <= high:
         days = high // _DAY

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from inngest_serverless.errors import ConfigurationError
 from inngest_serverless.failures import FAILED_EVENT
 from inngest_serverless.protocol.registration import composite_id
-from inngest_serverless.triggers import Trigger
+from inngest_serverless.triggers import trigger_list, types_by_event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from typing import Any, Generic, Protocol, TypeVar, overload
 
     from inngest_serverless.engine.context import AsyncContext, Context
-    from inngest_serverless.events import Event
     from inngest_serverless.flow_control import (
         Batch,
         Cancel,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         Throttle,
         Timeouts,
     )
+    from inngest_serverless.triggers import Trigger
 
     R = TypeVar("R")
     R_co = TypeVar("R_co", covariant=True)
@@ -46,16 +48,6 @@ __all__ = ["Function", "create_function", "index_functions"]
 MAX_RETRIES = 20
 DEFAULT_RETRIES = 4
 
-_FLOW_CONTROL = {
-    "throttle": "Throttle",
-    "rateLimit": "RateLimit",
-    "debounce": "Debounce",
-    "priority": "Priority",
-    "batchEvents": "Batch",
-    "singleton": "Singleton",
-    "timeouts": "Timeouts",
-}
-
 # inspect.CO_COROUTINE; importing inspect would cost a cold start more than everything else here.
 _CO_COROUTINE = 0x80
 
@@ -68,19 +60,29 @@ class Function(Generic[R]):
         handler: The user's function, ``def f(ctx)`` or ``async def f(ctx)``.
         is_async: Whether the handler is a coroutine function.
         options: Its registration: name, triggers, retries, flow control.
-        event_types: The types of its events, by name.
+        event_types: What reads its events, by name: their types, or a choice of types.
+        failed_event_types: If it is the ``on_failure`` handler of another function, the types of that one's events.
         on_failure: The handler of its failures, or None.
         middleware: Its own middleware.
     """
 
-    __slots__ = ("event_types", "handler", "id", "is_async", "middleware", "on_failure", "options")
+    __slots__ = (
+        "event_types",
+        "failed_event_types",
+        "handler",
+        "id",
+        "is_async",
+        "middleware",
+        "on_failure",
+        "options",
+    )
 
     def __init__(
         self,
         id: str,  # noqa: A002 - the field's name everywhere at Inngest
         handler: Callable[..., Any],
         options: dict[str, Any],
-        event_types: Mapping[str | None, type[Event[Any]]] | None = None,
+        event_types: Mapping[str | None, Any] | None = None,
         on_failure: Callable[..., Any] | None = None,
         middleware: Iterable[Any] = (),
     ) -> None:
@@ -89,6 +91,7 @@ class Function(Generic[R]):
         self.is_async = is_coroutine_function(handler)
         self.options = options
         self.event_types = event_types or {}
+        self.failed_event_types: Mapping[str | None, Any] | None = None
         self.on_failure = on_failure
         self.middleware = tuple(middleware)
 
@@ -104,13 +107,15 @@ class Function(Generic[R]):
         """
         if self.on_failure is None:
             return None
-        failed = f"event.data.function_id == '{composite_id(app_id, self.id)}'"
+        failed = f"event.data.function_id == {_cel_text(composite_id(app_id, self.id))}"
         options = {
             "name": f"{self.name} (failure)",
             "triggers": [{"event": FAILED_EVENT, "expression": failed}],
             "retries": 0,
         }
-        return Function(f"{self.id}-failure", self.on_failure, options, self.event_types, middleware=self.middleware)
+        handler: Function[Any] = Function(f"{self.id}-failure", self.on_failure, options, middleware=self.middleware)
+        handler.failed_event_types = self.event_types
+        return handler
 
     def prepare(self) -> None:
         """Called when it is served, before any call of it.
@@ -125,8 +130,8 @@ class Function(Generic[R]):
 
 def is_coroutine_function(function: Any) -> bool:
     """Whether calling it makes a coroutine; looks through partials and callable objects."""
-    while (inner := getattr(function, "func", None)) is not None:
-        function = inner
+    while isinstance(function, partial):
+        function = function.func
     code = getattr(function, "__code__", None) or getattr(getattr(function, "__call__", None), "__code__", None)  # noqa: B004
     return code is not None and bool(code.co_flags & _CO_COROUTINE)
 
@@ -179,36 +184,34 @@ def create_function(
     Source: docs/protocol.md, section 7.
     """
     function_id = _function_id(id, name)
-    triggers = [trigger] if isinstance(trigger, Trigger) else list(trigger)
-    if not triggers or not all(isinstance(item, Trigger) for item in triggers):
-        raise ConfigurationError(
-            f"function {function_id!r} has no trigger: pass trigger=event_trigger('...') or cron_trigger('...')"
-        )
     if not isinstance(retries, int) or isinstance(retries, bool) or not 0 <= retries <= MAX_RETRIES:
         raise ConfigurationError(f"function {function_id!r}: retries must be a whole number from 0 to {MAX_RETRIES}")
-    options: dict[str, Any] = {
-        "name": name or function_id,
-        "triggers": [item.to_json() for item in triggers],
-        "retries": retries,
-    }
-    if idempotency is not None:
-        options["idempotency"] = idempotency
+    if on_failure is not None and not callable(on_failure):
+        raise ConfigurationError(
+            f"function {function_id!r}: on_failure takes a plain function, def handler(ctx), "
+            f"not {type(on_failure).__name__}"
+        )
     try:
-        _add_flow_control(
-            options,
+        triggers = trigger_list(trigger)
+        event_types = types_by_event(triggers)
+        options: dict[str, Any] = {
+            "name": name or function_id,
+            "triggers": [item.to_json() for item in triggers],
+            "retries": retries,
+        } | _flow_control(
+            idempotency,
             concurrency=concurrency,
             throttle=throttle,
-            rateLimit=rate_limit,
+            rate_limit=rate_limit,
             debounce=debounce,
             priority=priority,
-            batchEvents=batch_events,
+            batch_events=batch_events,
             cancel=cancel,
             singleton=singleton,
             timeouts=timeouts,
         )
     except ConfigurationError as error:
         raise ConfigurationError(f"function {function_id!r}: {error}") from None
-    event_types = {item.event: item.event_type for item in triggers if item.event_type is not None}
 
     def decorate(handler: Any) -> Any:
         if not callable(handler):
@@ -218,26 +221,28 @@ def create_function(
     return decorate
 
 
-def _add_flow_control(options: dict[str, Any], **given: Any) -> None:
+def _flow_control(idempotency: str | None, **given: Any) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if idempotency is not None:
+        if not isinstance(idempotency, str) or not idempotency.strip():
+            raise ConfigurationError("idempotency must be a CEL expression, e.g. 'event.data.order_id'")
+        options["idempotency"] = idempotency
     present = {key: value for key, value in given.items() if value is not None}
-    if not present:
+    if present:
         # Without flow control a cold start does not load it.
-        return
-    from inngest_serverless import flow_control
+        from inngest_serverless.flow_control import options_json
 
-    lists: dict[str, Callable[[Any], Any]] = {
-        "concurrency": flow_control.concurrency_json,
-        "cancel": flow_control.cancel_json,
-    }
-    for key, value in present.items():
-        expected = _FLOW_CONTROL.get(key)
-        if expected is not None and type(value).__name__ != expected:
-            raise ConfigurationError(f"{key} takes {expected}(...), not {type(value).__name__}")
-        options[key] = lists[key](value) if key in lists else value.to_json()
+        options |= options_json(present)
+    return options
+
+
+def _cel_text(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
+    return f"'{escaped}'"
 
 
 def _function_id(given: str | None, name: str | None) -> str:
-    if given is None and name:
+    if given is None and isinstance(name, str) and name:
         given = _slug(name)
     if not isinstance(given, str) or not given.strip():
         raise ConfigurationError(
@@ -274,6 +279,14 @@ def index_functions(app_id: str, functions: Iterable[Any]) -> dict[str, Function
         function.prepare()
         identity = composite_id(app_id, function.id)
         if identity in index:
-            raise ConfigurationError(f"function ID {function.id!r} is used twice: each needs its own")
+            raise ConfigurationError(_used_twice(function, index[identity]))
         index[identity] = function
     return index
+
+
+def _used_twice(function: Function[Any], other: Function[Any]) -> str:
+    message = f"function ID {function.id!r} is used twice: each needs its own"
+    if function.failed_event_types is None and other.failed_event_types is None:
+        return message
+    owner = function.id.removesuffix("-failure")
+    return f"{message}; it is also that of the on_failure handler of function {owner!r}, so choose another one"

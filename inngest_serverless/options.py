@@ -41,7 +41,7 @@ if TYPE_CHECKING:
         streaming: bool
 
 
-__all__ = ["HandlerOptions", "make_app", "register"]
+__all__ = ["make_app", "register"]
 
 # Each option, the setting it becomes, and what it must be.
 _TEXTS = {
@@ -103,7 +103,7 @@ def make_app(
     served = list(_registered if functions is None else functions)
     if not served:
         raise ConfigurationError("there are no functions to serve: pass a list of them, or call register first")
-    settings = {_TEXTS.get(name, name): _trimmed(name, value) for name, value in given.items()}
+    settings = {_TEXTS.get(name, name): value for name, value in given.items()}
     for name in ("streaming", "logger", "middleware"):
         settings.pop(name, None)
     return App(
@@ -136,7 +136,3 @@ def _check(given: Mapping[str, Any]) -> None:
         )
     if "url" in given and ("serve_origin" in given or "serve_path" in given):
         raise ConfigurationError("options url and serve_origin / serve_path say the same: give one of them")
-
-
-def _trimmed(name: str, value: Any) -> Any:
-    return value.rstrip("/") if name in _ADDRESSES and name not in {"url", "register_url"} else value

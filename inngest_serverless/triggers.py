@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from inngest_serverless.durations import to_time_string
 from inngest_serverless.errors import ConfigurationError
-from inngest_serverless.events import Event
+from inngest_serverless.events import INVOKED_EVENT, Event, FirstFit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
     from typing import Any
 
 __all__ = ["Trigger", "cron_trigger", "event_trigger"]
 
-_CRON_FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day of month", 1, 31), ("month", 1, 12), ("day of week", 0, 7))
+_CRON_FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day of month", 1, 31), ("month", 1, 12), ("day of week", 0, 6))
 _CRON_NAMES = {
     "month": ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
     "day of week": ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"],
 }
-_CRON_WORDS = {"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
+# What cron programs call them; the server takes fields only.
+_CRON_WORDS = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+
+_MOST_TRIGGERS = 10
 
 
 class Trigger:
@@ -56,8 +68,13 @@ def event_trigger(name: str | type[Event[Any]], expression: str | None = None) -
         expression: A CEL condition on it, e.g. ``"event.data.plan == 'pro'"``.
 
     Raises:
-        ConfigurationError: The name is empty.
+        ConfigurationError: The name is empty, or the expression is no text.
     """
+    if expression is not None and not isinstance(expression, str):
+        raise ConfigurationError(
+            f"event_trigger: expression must be a CEL expression, e.g. \"event.data.plan == 'pro'\", "
+            f"not {type(expression).__name__}"
+        )
     if isinstance(name, type) and issubclass(name, Event) and name.event_name:
         return Trigger(event=name.event_name, expression=expression, event_type=name)
     if not isinstance(name, str) or not name.strip():
@@ -69,8 +86,8 @@ def cron_trigger(cron: str, jitter: str | int | timedelta | None = None) -> Trig
     """Run a function on a schedule.
 
     Args:
-        cron: Five fields (minute, hour, day of month, month, day of week), or ``@daily`` and the like; a time zone
-            may stand before them: ``"TZ=Europe/Paris 0 12 * * 5"``. The default is UTC.
+        cron: Five fields (minute, hour, day of month, month, day of week with 0 for Sunday); a time zone may stand
+            before them: ``"TZ=Europe/Paris 0 12 * * 5"``. The default is UTC.
         jitter: Start at a random time up to this long after the schedule: a time string, milliseconds, or a timedelta.
 
     Raises:
@@ -80,7 +97,48 @@ def cron_trigger(cron: str, jitter: str | int | timedelta | None = None) -> Trig
         raise ConfigurationError(f"cron_trigger needs text such as '0 12 * * 5', not {type(cron).__name__}")
     if (fault := _cron_fault(cron)) is not None:
         raise ConfigurationError(f"cron {cron!r}: {fault}; write five fields, e.g. '0 12 * * 5' for Fridays at 12:00")
-    return Trigger(cron=cron, jitter=None if jitter is None else to_time_string(jitter))
+    try:
+        return Trigger(cron=cron, jitter=None if jitter is None else to_time_string(jitter))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"cron_trigger: jitter: {error}") from None
+
+
+def trigger_list(given: Trigger | Sequence[Trigger]) -> list[Trigger]:
+    """One trigger or several.
+
+    Raises:
+        ConfigurationError: There are none, too many, or two that are equal.
+    """
+    triggers = list(given) if isinstance(given, (list, tuple)) else [given]
+    if not triggers or not all(isinstance(item, Trigger) for item in triggers):
+        raise ConfigurationError("it has no trigger: pass trigger=event_trigger('...') or cron_trigger('...')")
+    if len(triggers) > _MOST_TRIGGERS:
+        raise ConfigurationError(f"it has {len(triggers)} triggers, and the server takes {_MOST_TRIGGERS} at most")
+    documents = [item.to_json() for item in triggers]
+    for number, document in enumerate(documents):
+        if document in documents[:number]:
+            raise ConfigurationError(f"trigger {document.get('event') or document.get('cron')!r} is given twice")
+    return triggers
+
+
+def types_by_event(triggers: Sequence[Trigger]) -> Mapping[str | None, Any]:
+    """The types of a function's events, by the events' names.
+
+    Raises:
+        ConfigurationError: There are two of one name.
+    """
+    types: dict[str | None, Any] = {}
+    for item in triggers:
+        if item.event_type is not None and types.setdefault(item.event, item.event_type) is not item.event_type:
+            raise ConfigurationError(
+                f"event {item.event!r} has two types, {types[item.event].__name__} and {item.event_type.__name__}: "
+                "one event is of one type"
+            )
+    if types:
+        # Who invokes a function gives it such data as its own events have.
+        kinds = [*types.values(), *(Event for item in triggers if item.event_type is None)]
+        types.setdefault(INVOKED_EVENT, kinds[0] if len(kinds) == 1 else FirstFit(kinds))
+    return types
 
 
 def _cron_fault(cron: str) -> str | None:
@@ -88,9 +146,9 @@ def _cron_fault(cron: str) -> str | None:
     if fields and fields[0].startswith(("TZ=", "CRON_TZ=")):
         fields = fields[1:]
     if len(fields) == 1 and fields[0] in _CRON_WORDS:
-        return None
-    if len(fields) == 2 and fields[0] == "@every":  # noqa: PLR2004 - the word and its duration
-        return None
+        return f"Inngest takes no {fields[0]}, write {_CRON_WORDS[fields[0]]!r}"
+    if fields and fields[0].startswith("@"):
+        return f"Inngest takes no {fields[0]}"
     if len(fields) != len(_CRON_FIELDS):
         return f"it has {len(fields)} fields"
     for text, (name, low, high) in zip(fields, _CRON_FIELDS, strict=True):
@@ -101,7 +159,7 @@ def _cron_fault(cron: str) -> str | None:
 
 def _is_cron_part(part: str, name: str, low: int, high: int) -> bool:
     span, slash, step = part.partition("/")
-    if slash and not (step.isdigit() and int(step) > 0):
+    if slash and not (step.isascii() and step.isdigit() and int(step) > 0):
         return False
     if span in {"*", "?"}:
         return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inngest_serverless.events import Event
-from inngest_serverless.failures import FAILED_EVENT, RunFailure
+from inngest_serverless.failures import RunFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class _CallContext(Generic[E]):
     """What sync and async functions are given alike."""
 
     __slots__ = (
-        "_event_types",
+        "_failed_event_types",
         "_ledger",
         "_logger",
         "attempt",
@@ -47,7 +47,8 @@ class _CallContext(Generic[E]):
     def __init__(self, call: CallRequest, function: Function[Any], ledger: Ledger, logger: Logger | None) -> None:
         self._ledger = ledger
         self._logger = logger
-        types = self._event_types = function.event_types
+        types = function.event_types
+        self._failed_event_types = function.failed_event_types
         self.events: list[E] = [types.get(event["name"], Event).from_dict(event) for event in call.events]  # type: ignore[misc]
         self.event: E = self.events[0]
         self.run_id = call.run_id
@@ -59,7 +60,8 @@ class _CallContext(Generic[E]):
     @property
     def failure(self) -> RunFailure | None:
         """The failed run, in an ``on_failure`` handler; None in any other function."""
-        return RunFailure(self.event.data, self._event_types) if self.event.name == FAILED_EVENT else None
+        types = self._failed_event_types
+        return None if types is None else RunFailure(self.event.data, types)
 
     @property
     def logger(self) -> LoggerAdapter[Logger]:

@@ -5,10 +5,12 @@ Source: docs/protocol.md, section 4.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from inngest_serverless.durations import to_instant, to_time_string
 from inngest_serverless.engine.ledger import Plan, read_data
 from inngest_serverless.errors import ConfigurationError, EventNotReceivedError
-from inngest_serverless.events import Event
+from inngest_serverless.events import Event, as_object
 from inngest_serverless.functions import Function
 from inngest_serverless.protocol.opcodes import (
     AI_GATEWAY,
@@ -20,10 +22,11 @@ from inngest_serverless.protocol.opcodes import (
     WAIT_FOR_SIGNAL,
 )
 from inngest_serverless.result_types import result_type
+from inngest_serverless.serialization import json_fault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from datetime import datetime, timedelta
     from typing import Any
 
@@ -56,6 +59,10 @@ __all__ = [
 ]
 
 
+# Those that the server sends.
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE")
+
+
 class Senders:
     """What sends, for the steps that do.
 
@@ -76,6 +83,8 @@ def plan_run(
     tool: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], output_type: Any
 ) -> Plan:
     """A step with a body of the user's."""
+    if isinstance(output_type, str):
+        raise ConfigurationError(f"{tool}: output_type takes a type, not its name: write it without quotes")
     if not callable(function):
         raise ConfigurationError(
             f"{tool} takes a function and its arguments, not {type(function).__name__}: "
@@ -111,6 +120,10 @@ def plan_wait_for_event(
     """A wait for an event."""
     if if_exp is not None and match is not None:
         raise ConfigurationError("wait_for_event takes if_exp or match, not both: write the match into the expression")
+    _check_text("wait_for_event", "if_exp", if_exp, 'a CEL expression, e.g. "async.data.id == event.data.id"')
+    _check_text("wait_for_event", "match", match, "the path of a field, e.g. 'data.user_id'")
+    if match is not None and not match.strip():
+        raise ConfigurationError("wait_for_event: match is empty: give the path of a field, e.g. 'data.user_id'")
     name = event.event_name if isinstance(event, type) and issubclass(event, Event) else event
     if not isinstance(name, str) or not name:
         raise ConfigurationError("wait_for_event needs the name of an event: event='api/thing.happened'")
@@ -127,10 +140,11 @@ def plan_invoke(
     timeout: str | int | timedelta | None,
 ) -> Plan:
     """An invocation of another function, by its composite ID."""
-    payload: dict[str, Any] = {"data": dict(data or {})}
+    payload: dict[str, Any] = {"data": {} if data is None else _object("step.invoke", "data", data)}
     if user is not None:
-        payload["user"] = dict(user)
+        payload["user"] = _object("step.invoke", "user", user)
     if v is not None:
+        _check_text("step.invoke", "v", v, "text, the version of the event's data")
         payload["v"] = v
     opts: dict[str, Any] = {"function_id": function_id, "payload": payload}
     if timeout is not None:
@@ -149,17 +163,49 @@ def plan_wait_for_signal(signal: str, timeout: str | int | timedelta, on_conflic
 
 def plan_fetch(url: str, method: str, headers: Mapping[str, str] | None, body: str | None) -> Plan:
     """An HTTP request that the server sends."""
-    if not url.startswith(("http://", "https://")):
+    if not isinstance(url, str) or not url.lower().startswith(("http://", "https://")):
         raise ConfigurationError("step.fetch needs an absolute URL, which begins with http:// or https://")
-    opts: dict[str, Any] = {"type": "step.fetch", "url": url, "method": method.upper(), "headers": dict(headers or {})}
+    if not isinstance(method, str) or method.upper() not in _METHODS:
+        raise ConfigurationError(f"step.fetch: method must be one of {', '.join(_METHODS)}")
+    fields = {} if headers is None else _object("step.fetch", "headers", headers)
+    if not all(isinstance(part, str) for field in fields.items() for part in field):
+        raise ConfigurationError("step.fetch: headers must be text, their names as well as their values")
+    opts: dict[str, Any] = {"type": "step.fetch", "url": url, "method": method.upper(), "headers": fields}
     if body is not None:
+        _check_text("step.fetch", "body", body, "text (for JSON, use json.dumps)")
         opts["body"] = body
     return Plan(GATEWAY, opts)
 
 
 def plan_infer(model: Model, body: Mapping[str, Any]) -> Plan:
     """A call of a language model that the server makes."""
-    return Plan(AI_GATEWAY, {"type": "step.ai.infer", **model.request(body)})
+    from inngest_serverless.ai import Model
+
+    if not isinstance(model, Model):
+        raise ConfigurationError(
+            f"step.ai.infer: model takes one of inngest_serverless.ai, not {_described(model)}: "
+            "write e.g. model=OpenAI('gpt-5', api_key=...)"
+        )
+    return Plan(AI_GATEWAY, {"type": "step.ai.infer", **model.request(_object("step.ai.infer", "body", body))})
+
+
+def _object(tool: str, option: str, value: Any) -> dict[str, Any]:
+    """What goes to the server as a JSON object: better refused here than when the reply is written."""
+    found = dict(value) if isinstance(value, Mapping) else as_object(value)
+    if found is None:
+        raise ConfigurationError(f"{tool}: {option} must be an object, such as a dict, not {_described(value)}")
+    if (fault := json_fault(found, option)) is not None:
+        raise ConfigurationError(f"{tool}: JSON cannot hold {option}: {fault}")
+    return found
+
+
+def _check_text(tool: str, option: str, value: Any, what: str) -> None:
+    if value is not None and not isinstance(value, str):
+        raise ConfigurationError(f"{tool}: {option} must be {what}, not {_described(value)}")
+
+
+def _described(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
 def invoked_id(function: Function[Any]) -> str:
@@ -237,6 +283,9 @@ class FetchReply:
         self.status_code: int = document.get("status_code") or 0
         self.headers: dict[str, Any] = document.get("headers") or {}
         self.body: str = document.get("body") or ""
+
+    def __repr__(self) -> str:
+        return f"FetchReply(status_code={self.status_code})"
 
     def json(self) -> Any:
         """The body, read as JSON.

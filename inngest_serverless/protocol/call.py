@@ -5,7 +5,7 @@ Source: docs/protocol.md, section 2.
 
 from __future__ import annotations
 
-from json import loads
+from json import JSONDecoder
 
 from inngest_serverless.errors import CallRequestError
 
@@ -123,11 +123,19 @@ def parse_memos(value: Any) -> dict[str, Any]:
     return {} if value is None else _object(value, "steps")
 
 
+def _refuse_constant(_name: str) -> None:
+    # NaN and Infinity, which Python reads, are no JSON.
+    raise ValueError
+
+
+_decode = JSONDecoder(parse_constant=_refuse_constant).decode
+
+
 def _json(body: str | bytes) -> Any:
     try:
-        return loads(body)
+        return _decode(body if isinstance(body, str) else body.decode())
     except (ValueError, RecursionError):
-        raise CallRequestError("body: not JSON") from None
+        raise CallRequestError("body: not JSON in UTF-8") from None
 
 
 def _object(value: Any, field: str) -> dict[str, Any]:

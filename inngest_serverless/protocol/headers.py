@@ -4,6 +4,29 @@ from __future__ import annotations
 
 from inngest_serverless.version import __version__
 
+__all__ = [
+    "AUTHORIZATION",
+    "CONTENT_TYPE",
+    "ENV",
+    "EVENT_ID_SEED",
+    "EXPECTED_SERVER_KIND",
+    "FRAMEWORK",
+    "JSON",
+    "NO_RETRY",
+    "PLATFORM",
+    "REQUEST_VERSION",
+    "REQUEST_VERSION_VALUE",
+    "RETRY_AFTER",
+    "SDK",
+    "SDK_LANGUAGE",
+    "SDK_VALUE",
+    "SERVER_KIND",
+    "SIGNATURE",
+    "SYNC_KIND",
+    "TRACEPARENT",
+    "TRACESTATE",
+]
+
 CONTENT_TYPE = "content-type"
 AUTHORIZATION = "authorization"
 RETRY_AFTER = "retry-after"

@@ -23,7 +23,7 @@ _string = json.encoder.encode_basestring
 def canonicalize(body: bytes) -> bytes | None:
     """The RFC 8785 form of a JSON text, or None if it has none."""
     try:
-        value = json.loads(body)
+        value = json.loads(body.decode())
         parts: list[str] = []
         _write(value, parts)
         return "".join(parts).encode()

@@ -12,7 +12,7 @@ PACKAGE = "inngest_serverless"
 # From the ground up: a room may import what stands on its own rung or below, never what stands above.
 RUNGS = [
     {"version", "errors", "generics", "user_fields"},
-    {"durations", "serialization", "result_types", "clock"},
+    {"durations", "serialization", "annotations", "typed_json", "result_types", "clock"},
     {"protocol"},
     {"config", "events", "flow_control", "triggers", "failures", "ai", "functions", "signatures"},
     {"middleware", "hooks"},

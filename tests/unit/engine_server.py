@@ -230,7 +230,7 @@ class Server:
         """One call and its retries."""
         memos, order = known or (dict(self.memos), list(self.order))
         for attempt in range(self.max_attempts):
-            assert len(self.calls) < 300, f"the run does not end: {self.calls[-3:]}"
+            assert len(self.calls) < 2000, f"the run does not end: {self.calls[-3:]}"
             answer = self.call(target, memos=memos, order=order, attempt=attempt, **ctx)
             if twice:
                 again = self.call(target, memos=memos, order=order, attempt=attempt, **ctx)

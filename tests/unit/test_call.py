@@ -129,7 +129,10 @@ TEXT, NUMBER, LIST, OBJECT, FLAG = "secret", 5, ["secret"], {"secret": 1}, True
     ("path", "values"),
     [
         ("ctx", [TEXT, NUMBER, LIST, FLAG, None, DROP]),
-        ("ctx.run_id", [NUMBER, LIST, OBJECT, FLAG, None, DROP, "", "a/b", "a b", "../x", "é", "a?b", "a\n", "-", "%2e"]),
+        (
+            "ctx.run_id",
+            [NUMBER, LIST, OBJECT, FLAG, None, DROP, "", "a/b", "a b", "../x", "é", "a?b", "a\n", "-", "%2e"],
+        ),
         ("ctx.attempt", [TEXT, LIST, OBJECT, FLAG, -1, 1.5, "1"]),
         ("ctx.max_attempts", [TEXT, LIST, OBJECT, FLAG, -1, 1.5, "1"]),
         ("ctx.env", [NUMBER, LIST, OBJECT, FLAG]),

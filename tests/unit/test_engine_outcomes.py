@@ -637,8 +637,6 @@ def test_errors_survive_a_process_pool(error, duplicate):
     assert (type(twin), str(twin), vars(twin)) == (type(error), str(error), vars(error))
 
 
-
-
 @both
 def test_a_failed_body_is_not_run_again_in_the_same_call(kind):
     tries = []

@@ -61,7 +61,9 @@ def test_a_sleep_keeps_its_duration(kind, duration, text):
 
 @both
 @pytest.mark.parametrize(
-    "duration", ["", "soon", "-1s", "1 s", "5", -1, 367 * 86_400_000, timedelta(days=367), None, 1.5, True, []], ids=repr
+    "duration",
+    ["", "soon", "-1s", "1 s", "5", -1, 367 * 86_400_000, timedelta(days=367), None, 1.5, True, []],
+    ids=repr,
 )
 def test_a_wrong_duration_is_a_clear_and_final_error(kind, duration):
     answer = first_call(kind, only("sleep", duration))

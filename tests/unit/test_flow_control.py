@@ -110,8 +110,8 @@ REGISTERED = [
     ({"priority": Priority("120")}, {"priority": {"run": "120"}}),
     ({"batch_events": Batch(10)}, {"batchEvents": {"maxSize": 10, "timeout": "60s"}}),
     (
-        {"batch_events": Batch(10, 500, KEY, "event.data.a")},
-        {"batchEvents": {"maxSize": 10, "timeout": "500ms", "key": KEY, "if": "event.data.a"}},
+        {"batch_events": Batch(10, 1500, KEY, "event.data.a")},
+        {"batchEvents": {"maxSize": 10, "timeout": "1s500ms", "key": KEY, "if": "event.data.a"}},
     ),
     ({"cancel": Cancel("a")}, {"cancel": [{"event": "a"}]}),
     (
@@ -140,7 +140,6 @@ def test_all_of_them_together():
         "rate_limit": RateLimit(1, "1m"),
         "debounce": Debounce("1m"),
         "priority": Priority("1"),
-        "batch_events": Batch(1),
         "cancel": Cancel("a"),
         "singleton": Singleton("skip"),
         "timeouts": Timeouts("1m"),
@@ -148,8 +147,41 @@ def test_all_of_them_together():
     }
     assert registration(**options).keys() == {
         *("concurrency", "throttle", "rateLimit", "debounce", "priority"),
-        *("batchEvents", "cancel", "singleton", "timeouts", "idempotency"),
+        *("cancel", "singleton", "timeouts", "idempotency"),
     }
+
+
+def test_a_batch_of_days():
+    """The server reads no days and weeks here, and here alone."""
+    assert Batch(2, "1d").to_json()["timeout"] == Batch(2, timedelta(days=1)).to_json()["timeout"] == "86400s"
+    assert Batch(2, "1w1.5s").to_json()["timeout"] == "604801s500ms"
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"cancel": Cancel("a")},
+        {"debounce": Debounce("1m")},
+        {"priority": Priority("1")},
+        {"singleton": Singleton("skip")},
+    ],
+    ids=lambda others: next(iter(others)),
+)
+def test_what_does_not_go_with_a_batch(others):
+    """The server refuses these together, whatever their values."""
+    message = refused(batch_events=Batch(2), **others)
+    assert "batch_events" in message
+    assert next(iter(others)) in message
+
+
+def test_what_goes_with_a_batch():
+    options = {
+        "concurrency": 1,
+        "throttle": Throttle(1, "1m"),
+        "rate_limit": RateLimit(1, "1m"),
+        "timeouts": Timeouts("1m"),
+    }
+    assert "batchEvents" in registration(batch_events=Batch(2), **options)
 
 
 @pytest.mark.parametrize("retries", [0, 1, 4, 20])
@@ -181,7 +213,7 @@ def test_durations(duration, text):
     assert Throttle(1, duration).to_json()["period"] == text
     assert RateLimit(1, duration).to_json()["period"] == text
     assert Debounce(duration, timeout=duration).to_json() == {"period": text, "timeout": text}
-    assert Batch(1, duration).to_json()["timeout"] == text
+    assert Batch(2, duration).to_json()["timeout"] == text
     assert Cancel("a", timeout=duration).to_json()["timeout"] == text
     assert Timeouts(duration, duration).to_json() == {"start": text, "finish": text}
 
@@ -191,7 +223,7 @@ TIMED = {
     "RateLimit": lambda duration: RateLimit(1, duration),
     "Debounce": Debounce,
     "Debounce-timeout": lambda duration: Debounce("1s", timeout=duration),
-    "Batch": lambda duration: Batch(1, duration),
+    "Batch": lambda duration: Batch(2, duration),
     "Cancel": lambda duration: Cancel("a", timeout=duration),
     "Timeouts": Timeouts,
     "Timeouts-finish": lambda duration: Timeouts(finish=duration),
@@ -219,7 +251,7 @@ WITHIN = [
     lambda: Debounce(7 * DAY),
     lambda: Debounce("168h"),
     lambda: Concurrency(0),
-    lambda: Batch(1),
+    lambda: Batch(2),
     lambda: Cancel("a", timeout="366d"),
 ]
 BEYOND = [
@@ -250,6 +282,8 @@ BEYOND = [
     (lambda: Concurrency(1, scope="env"), "key"),
     (lambda: Concurrency(1, "", "account"), "key"),
     (lambda: Batch(0), "max_size"),
+    (lambda: Batch(1), "max_size"),
+    (lambda: Batch(2, 999), "timeout"),
     (lambda: Batch(-3), "max_size"),
     (lambda: Batch("3"), "max_size"),
     (lambda: Batch(None), "max_size"),
@@ -284,8 +318,8 @@ WRONG_TEXTS = [
     lambda wrong: RateLimit(1, "1m", key=wrong),
     lambda wrong: Debounce("1m", key=wrong),
     Priority,
-    lambda wrong: Batch(1, key=wrong),
-    lambda wrong: Batch(1, if_exp=wrong),
+    lambda wrong: Batch(2, key=wrong),
+    lambda wrong: Batch(2, if_exp=wrong),
     Cancel,
     lambda wrong: Cancel("a", if_exp=wrong),
     lambda wrong: Singleton("skip", key=wrong),
@@ -344,7 +378,7 @@ ONE = {
     "rate_limit": RateLimit(1, "1m"),
     "debounce": Debounce("1m"),
     "priority": Priority("1"),
-    "batch_events": Batch(1),
+    "batch_events": Batch(2),
     "cancel": Cancel("a"),
     "singleton": Singleton("skip"),
     "timeouts": Timeouts("1m"),

@@ -54,7 +54,9 @@ def test_id_and_name(given, function_id, name):
 
 
 @pytest.mark.parametrize(
-    "given", [{}, {"id": ""}, {"id": "  "}, {"name": "!!!"}, {"name": ""}, {"id": 5}, {"id": None, "name": None}], ids=str
+    "given",
+    [{}, {"id": ""}, {"id": "  "}, {"name": "!!!"}, {"name": ""}, {"id": 5}, {"id": None, "name": None}],
+    ids=str,
 )
 def test_an_empty_id_is_refused(given):
     assert "empty ID" in refusal(create_function, trigger=TRIGGER, **given)
@@ -71,7 +73,9 @@ def test_functions_are_indexed_by_composite_id():
     assert {key: fn.id for key, fn in index.items()} == {"app-a": "a", "app-b": "b"}
 
 
-@pytest.mark.parametrize("wrong", [lambda ctx: 1, None, "fn", Function, [declared()]], ids=lambda wrong: type(wrong).__name__)
+@pytest.mark.parametrize(
+    "wrong", [lambda ctx: 1, None, "fn", Function, [declared()]], ids=lambda wrong: type(wrong).__name__
+)
 def test_something_that_is_no_function_is_refused(wrong):
     assert "create_function" in refusal(inngest_lambda, [wrong], app_id="app", is_dev=True)
 
@@ -120,7 +124,9 @@ def test_one_trigger_or_several():
 
 
 @pytest.mark.parametrize(
-    "trigger", [[], (), "test/started", ["test/started"], [TRIGGER, "x"], [None], {}, None, 5, object], ids=repr
+    "trigger",
+    [[], (), "test/started", ["test/started"], [TRIGGER, "x"], [None], {}, None, 5, object],
+    ids=["empty list", "empty tuple", "text", "list of text", "mixed", "list of None", "dict", "None", "5", "object"],
 )
 def test_a_wrong_trigger_is_refused(trigger):
     message = refusal(declared, trigger=trigger)

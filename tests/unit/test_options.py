@@ -148,7 +148,8 @@ def test_url_serves_any_path_but_serve_path_only_its_own():
     assert one_path(lambda_event(path="/elsewhere"), None)["statusCode"] == 404
 
 
-def test_a_handler_without_functions_serves_what_was_registered(_empty_registry):
+@pytest.mark.usefixtures("_empty_registry")
+def test_a_handler_without_functions_serves_what_was_registered():
     with pytest.raises(ConfigurationError, match="no functions to serve"):
         inngest_lambda(app_id="app", is_dev=True)
     register(greet)
@@ -156,6 +157,7 @@ def test_a_handler_without_functions_serves_what_was_registered(_empty_registry)
     assert call(inngest_lambda(app_id="app", is_dev=True))["statusCode"] == 200
 
 
-def test_register_refuses_what_is_no_function(_empty_registry):
+@pytest.mark.usefixtures("_empty_registry")
+def test_register_refuses_what_is_no_function():
     with pytest.raises(ConfigurationError, match="create_function"):
         register(lambda ctx: None)

@@ -135,7 +135,7 @@ def test_five_minutes_either_way_are_fine(offset):
     assert verify(sign(b"{}", KEY, NOW), [KEY], b"{}", NOW + offset) is KEY
 
 
-@pytest.mark.parametrize("offset", [-10**6, -301, -300.5, 300.5, 301, 10**6])
+@pytest.mark.parametrize("offset", [-(10**6), -301, -300.5, 300.5, 301, 10**6])
 def test_more_than_five_minutes_are_too_old_or_too_new(offset):
     with pytest.raises(ExpiredSignatureError):
         verify(sign(b"{}", KEY, NOW), [KEY], b"{}", NOW + offset)
