@@ -48,7 +48,7 @@ class Model:
             raise ConfigurationError(f"{kind} needs an absolute base_url, which begins with http:// or https://")
         if not all(isinstance(part, str) for field in (headers or {}).items() for part in field):
             raise ConfigurationError(f"{kind}: headers must be text, their names as well as their values")
-        self.model = model
+        self.model: str = model
         self._api_key = api_key
         self._base_url = url.rstrip("/")
         # The server adds up headers: none may be there twice.

@@ -6,7 +6,6 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
 __all__ = ["evaluated", "named", "readable"]
@@ -107,16 +106,16 @@ def _typed_dict(annotation: Any) -> Any:
 
     import typing_extensions
 
-    fields = {}
+    fields: dict[str, Any] = {}
     for name, hint in get_type_hints(annotation, include_extras=True).items():
-        kept = getattr(hint, "__origin__", None)
+        kept: Any = getattr(hint, "__origin__", None)
         if kept in {Required, NotRequired}:
             hint = hint.__args__[0]  # noqa: PLW2901 - the marker is put around it again
         else:
             kept = Required if name in annotation.__required_keys__ else NotRequired
         fields[name] = kept[readable(hint)]
-    functional: Callable[..., Any] = typing_extensions.TypedDict
-    made = functional(annotation.__name__, fields)
+    make: Any = typing_extensions.TypedDict
+    made = make(annotation.__name__, fields)
     if hasattr(annotation, "__pydantic_config__"):
         made.__pydantic_config__ = annotation.__pydantic_config__
     return made

@@ -172,7 +172,7 @@ class SendEventsError(InngestError):
 
     def __init__(self, message: str, ids: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.ids = tuple(ids)
+        self.ids: tuple[str, ...] = tuple(ids)
 
 
 class UnsupportedEventError(InngestError):

@@ -29,7 +29,7 @@ INVOKED_EVENT = "inngest/function.invoked"
 _OWN_FIELD = "_inngest"
 
 
-class Event(Generic[D]):
+class Event(Generic[D]):  # noqa: PLW1641 - events can change, so they have no hash
     """An event, with data of any shape or of a type of its own.
 
     A type of event is a class with a name; its data is checked when it arrives::
@@ -81,12 +81,12 @@ class Event(Generic[D]):
         ts: int | None = None,
         v: str | None = None,
     ) -> None:
-        self.name = name or self.event_name
+        self.name: str = name or self.event_name
         self.data: D = {} if data is None else data  # type: ignore[assignment]
         self.user: dict[str, Any] = {} if user is None else dict(user)
-        self.id = id
-        self.ts = ts
-        self.v = v
+        self.id: str | None = id
+        self.ts: int | None = ts
+        self.v: str | None = v
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
@@ -144,8 +144,6 @@ class Event(Generic[D]):
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Event) and all(getattr(self, key) == getattr(other, key) for key in Event.__slots__)
-
-    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(name={self.name!r}, id={self.id!r})"

@@ -31,12 +31,16 @@ class RunFailure:
 
     def __init__(self, data: Mapping[str, Any], event_types: Mapping[str | None, Any]) -> None:
         error = data.get("error") or {}
-        self.error = StepError(str(error.get("name") or "Error"), str(error.get("message") or ""), error.get("stack"))
+        self.error: StepError = StepError(
+            str(error.get("name") or "Error"), str(error.get("message") or ""), error.get("stack")
+        )
         documents = data.get("events") or [data.get("event")]
-        self.events = [_event(document, event_types) for document in documents if document]
-        self.event = _event(data["event"], event_types) if data.get("event") else next(iter(self.events), Event())
-        self.function_id = str(data.get("function_id") or "")
-        self.run_id = str(data.get("run_id") or "")
+        self.events: list[Event[Any]] = [_event(document, event_types) for document in documents if document]
+        self.event: Event[Any] = (
+            _event(data["event"], event_types) if data.get("event") else next(iter(self.events), Event())
+        )
+        self.function_id: str = str(data.get("function_id") or "")
+        self.run_id: str = str(data.get("run_id") or "")
 
     def __repr__(self) -> str:
         return f"RunFailure(function_id={self.function_id!r}, run_id={self.run_id!r}, error={self.error.name!r})"

@@ -12,7 +12,7 @@ from inngest_serverless.errors import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import timedelta
     from typing import Any, Literal
 
@@ -221,8 +221,10 @@ class Cancel(_Option):
 
     def __init__(self, event: str, if_exp: str | None = None, timeout: Duration | None = None) -> None:
         if not isinstance(event, str) or not event.strip():
-            hint = f", {event.__name__}.event_name" if getattr(event, "event_name", "") else ""
-            raise ConfigurationError(f"Cancel: event needs the name of an event, e.g. 'api/account.deleted'{hint}")
+            raise ConfigurationError(
+                "Cancel: event needs the name of an event, e.g. 'api/account.deleted'; "
+                "a type of event has it as its event_name"
+            )
         _check_expression("Cancel", "if_exp", if_exp)
         self._set(event=event, if_exp=if_exp, timeout=_time("Cancel", timeout))
 
@@ -274,7 +276,7 @@ def options_json(given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigurationError: One is of another class, there are too many of one kind, or two do not go together.
     """
-    made = {_WIRE_NAMES.get(name, name): _READERS[name](name, value) for name, value in given.items()}
+    made = {_WIRE_NAMES.get(name, name): _option_json(name, value) for name, value in given.items()}
     if "batch_events" in given and (others := sorted(_NOT_WITH_BATCH & given.keys())):
         raise ConfigurationError(
             f"batch_events does not go with {' and '.join(others)}: the server takes no such function"
@@ -282,44 +284,31 @@ def options_json(given: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _one(kind: type[_Option]) -> Callable[[str, Any], dict[str, Any]]:
-    def read(name: str, value: Any) -> dict[str, Any]:
-        if not isinstance(value, kind):
-            raise ConfigurationError(f"{name} takes {kind.__name__}(...), not {_described(value)}")
-        return value.to_json()
-
-    return read
-
-
-def _several(kind: type[_Option], most: int, what: str) -> Callable[[str, Any], list[dict[str, Any]]]:
-    def read(name: str, value: Any) -> list[dict[str, Any]]:
-        items = list(value) if isinstance(value, (list, tuple)) else [value]
-        if wrong := [item for item in items if not isinstance(item, kind)]:
-            raise ConfigurationError(
-                f"{name} takes {kind.__name__}(...) or a list of at most {most}, not {_described(wrong[0])}"
-            )
-        if len(items) > most:
-            raise ConfigurationError(f"{name} takes at most {most} {what}, not {len(items)}")
-        return [item.to_json() for item in items]
-
-    return read
+def _option_json(name: str, value: Any) -> Any:
+    kind, most = _KINDS[name]
+    if name == "concurrency" and isinstance(value, int):
+        value = Concurrency(limit=value)
+    items = list(value) if most > 1 and isinstance(value, (list, tuple)) else [value]
+    if wrong := [item for item in items if not isinstance(item, kind)]:
+        several = f" or a list of at most {most}" if most > 1 else ""
+        raise ConfigurationError(f"{name} takes {kind.__name__}(...){several}, not {_described(wrong[0])}")
+    if len(items) > most:
+        raise ConfigurationError(f"{name} takes at most {most}, not {len(items)}")
+    documents = [item.to_json() for item in items]
+    return documents if most > 1 else documents[0]
 
 
-def _concurrency(name: str, value: Concurrency | int | Sequence[Concurrency]) -> list[dict[str, Any]]:
-    limits = Concurrency(limit=value) if isinstance(value, int) else value
-    return _several(Concurrency, 2, "limits")(name, limits)
-
-
-_READERS: dict[str, Callable[[str, Any], Any]] = {
-    "concurrency": _concurrency,
-    "throttle": _one(Throttle),
-    "rate_limit": _one(RateLimit),
-    "debounce": _one(Debounce),
-    "priority": _one(Priority),
-    "batch_events": _one(Batch),
-    "cancel": _several(Cancel, 5, "events"),
-    "singleton": _one(Singleton),
-    "timeouts": _one(Timeouts),
+# The class of each option, and how many the server takes.
+_KINDS: dict[str, tuple[type[_Option], int]] = {
+    "concurrency": (Concurrency, 2),
+    "throttle": (Throttle, 1),
+    "rate_limit": (RateLimit, 1),
+    "debounce": (Debounce, 1),
+    "priority": (Priority, 1),
+    "batch_events": (Batch, 1),
+    "cancel": (Cancel, 5),
+    "singleton": (Singleton, 1),
+    "timeouts": (Timeouts, 1),
 }
 _NOT_WITH_BATCH = {"cancel", "debounce", "priority", "singleton"}
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, Generic, Protocol, TypeVar, overload
 
     from inngest_serverless.engine.context import AsyncContext, Context
+    from inngest_serverless.events import Event
     from inngest_serverless.flow_control import (
         Batch,
         Cancel,
@@ -86,14 +87,14 @@ class Function(Generic[R]):
         on_failure: Callable[..., Any] | None = None,
         middleware: Iterable[Any] = (),
     ) -> None:
-        self.id = id
-        self.handler = handler
-        self.is_async = is_coroutine_function(handler)
-        self.options = options
-        self.event_types = event_types or {}
+        self.id: str = id
+        self.handler: Callable[..., Any] = handler
+        self.is_async: bool = is_coroutine_function(handler)
+        self.options: dict[str, Any] = options
+        self.event_types: Mapping[str | None, Any] = event_types or {}
         self.failed_event_types: Mapping[str | None, Any] | None = None
-        self.on_failure = on_failure
-        self.middleware = tuple(middleware)
+        self.on_failure: Callable[..., Any] | None = on_failure
+        self.middleware: tuple[Any, ...] = tuple(middleware)
 
     @property
     def name(self) -> str:

@@ -72,14 +72,14 @@ class CallInput:
         traceparent: str | None = None,
         tracestate: str | None = None,
     ) -> None:
-        self.traceparent = traceparent
-        self.tracestate = tracestate
-        self.app_id = app_id
-        self.function_id = function_id
-        self.run_id = run_id
-        self.attempt = attempt
-        self.events = events
-        self.memos = memos
+        self.traceparent: str | None = traceparent
+        self.tracestate: str | None = tracestate
+        self.app_id: str = app_id
+        self.function_id: str = function_id
+        self.run_id: str = run_id
+        self.attempt: int = attempt
+        self.events: list[dict[str, Any]] = events
+        self.memos: dict[str, Any] = memos
 
 
 class CallOutput:
@@ -94,9 +94,9 @@ class CallOutput:
     __slots__ = ("data", "error", "step_id")
 
     def __init__(self, step_id: str | None, data: Any, error: BaseException | None) -> None:
-        self.step_id = step_id
-        self.data = data
-        self.error = error
+        self.step_id: str | None = step_id
+        self.data: Any = data
+        self.error: BaseException | None = error
 
 
 class Middleware:

@@ -123,22 +123,21 @@ def _keep(owner: Any, annotation: Any, found: ResultType | None) -> None:
 def _innermost(source: Any) -> Any:
     """The function that says what is returned, behind decorators, partials and callable objects; or a type; or None."""
     for _ in range(_MOST_LAYERS):
-        if source.__class__ is not FunctionType:
-            if isinstance(source, type) or _is_generic(source):
-                return source
-            if isinstance(source, partial):
-                source = source.func
-                continue
-            if source.__class__ is MethodType:
-                source = source.__func__
-                continue
+        if isinstance(source, MethodType):
+            source = source.__func__
+            continue
+        if isinstance(source, partial):
+            source = source.func
+            continue
+        if source.__class__ is not FunctionType and (isinstance(source, type) or _is_generic(source)):
+            return source
         inner = getattr(source, "__wrapped__", None)
         if inner is not None and not _says_something_else(source, inner):
             source = inner
         elif source.__class__ is FunctionType:
             return source
         else:
-            source = getattr(type(source), "__call__", None)
+            source = getattr(type(source), "__call__", None)  # noqa: B004 - not whether it can be called, but by what
             if not (source.__class__ is FunctionType or isinstance(source, partial) or hasattr(source, "__wrapped__")):
                 return None
     return None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from inngest_serverless.typed_json import TypedJson
 
-__all__ = ["encode", "encode_output", "json_fault", "jsonable"]
+__all__ = ["encode", "encode_output", "json_fault", "jsonable", "plain_output"]
 
 # An int of more bits has more than the 4,300 digits that Python writes as text, unless it is told otherwise.
 _MOST_BITS = 14_285
@@ -48,10 +48,28 @@ def encode_output(value: Any, source: str, kind: TypedJson | None = None) -> str
     try:
         return encode(value if kind is None else kind.write(value, source))
     except (TypeError, ValueError, RecursionError) as error:
-        raise OutputError(
-            f"{source} returned a value that JSON cannot hold: {_reason(value, error, 'value')}; "
-            "return JSON's own types, pydantic models, dataclasses, dates, UUIDs, Decimals or enums"
-        ) from None
+        raise _output_error(value, source, error) from None
+
+
+def plain_output(value: Any, source: str, kind: TypedJson | None) -> Any:
+    """What a user's code returned, written as its type asks: ``encode_output`` needs no type any more.
+
+    Raises:
+        OutputError: As ``encode_output``.
+    """
+    if kind is None:
+        return value
+    try:
+        return kind.write(value, source)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _output_error(value, source, error) from None
+
+
+def _output_error(value: Any, source: str, error: Exception) -> OutputError:
+    return OutputError(
+        f"{source} returned a value that JSON cannot hold: {_reason(value, error, 'value')}; "
+        "return JSON's own types, pydantic models, dataclasses, dates, UUIDs, Decimals or enums"
+    )
 
 
 def json_fault(value: Any, name: str) -> str | None:

@@ -40,7 +40,7 @@ class Pause:
     __slots__ = ("seconds",)
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+        self.seconds: float = seconds
 
 
 class SecretOutbound(Outbound):
@@ -54,7 +54,7 @@ class SecretOutbound(Outbound):
 
     def __init__(self, method: str, url: str, headers: dict[str, str], body: str | None, shown_path: str) -> None:
         super().__init__(method, url, headers, body)
-        self.shown_path = shown_path
+        self.shown_path: str = shown_path
 
 
 class Transport:

@@ -47,11 +47,11 @@ class Trigger:
         jitter: str | None = None,
         event_type: type[Event[Any]] | None = None,
     ) -> None:
-        self.event = event
-        self.expression = expression
-        self.cron = cron
-        self.jitter = jitter
-        self.event_type = event_type
+        self.event: str | None = event
+        self.expression: str | None = expression
+        self.cron: str | None = cron
+        self.jitter: str | None = jitter
+        self.event_type: type[Event[Any]] | None = event_type
 
     def to_json(self) -> dict[str, str]:
         """Its registration."""
@@ -109,8 +109,9 @@ def trigger_list(given: Trigger | Sequence[Trigger]) -> list[Trigger]:
     Raises:
         ConfigurationError: There are none, too many, or two that are equal.
     """
-    triggers = list(given) if isinstance(given, (list, tuple)) else [given]
-    if not triggers or not all(isinstance(item, Trigger) for item in triggers):
+    items: list[Any] = list(given) if isinstance(given, (list, tuple)) else [given]
+    triggers = [item for item in items if isinstance(item, Trigger)]
+    if not triggers or len(triggers) < len(items):
         raise ConfigurationError("it has no trigger: pass trigger=event_trigger('...') or cron_trigger('...')")
     if len(triggers) > _MOST_TRIGGERS:
         raise ConfigurationError(f"it has {len(triggers)} triggers, and the server takes {_MOST_TRIGGERS} at most")

@@ -40,7 +40,7 @@ class TypedJson:
     __slots__ = ("_adapter", "_is_made", "_names", "kind")
 
     def __init__(self, kind: Any) -> None:
-        self.kind = kind
+        self.kind: Any = kind
         self._adapter: TypeAdapter[Any] | None = None
         self._is_made = False
         self._names: dict[str, Any] = {}

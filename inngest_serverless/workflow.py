@@ -176,7 +176,7 @@ class Workflow(Function[dict[str, Any]]):
         self._blocks.append(block)
         if block.is_async and not self.is_async:
             self.is_async = True
-            self.handler = self._walk
+            self.handler: Callable[..., Any] = self._walk
 
     async def _walk(self, ctx: Any) -> dict[str, Any]:
         data: dict[str, Any] = {}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from inngest_serverless.events import Event
     from inngest_serverless.functions import Function
 
+    # Steps return Coroutine[object, None, T]: with Any in it, mypy takes asyncio.gather of several for Any.
     P = ParamSpec("P")
     T = TypeVar("T")
     EventT = TypeVar("EventT", bound="Event[Any]")
@@ -45,11 +46,13 @@ async def _carry_out(
     meeting: Rendezvous = face._rendezvous  # noqa: SLF001 - one class, in two halves
     ledger = meeting.ledger
     found = meeting.find(step_id)
+    if found.__class__ is not NewStep and not meeting.is_alone():
+        key = ledger.key
+        await meeting.turn(key)
+        ledger.passed = key
     if ledger.hooks is not None and (found.__class__ is NewStep or not ledger.is_replaying()):
-        await ledger.hooks.run_async(ledger.hooks.begin())
+        await meeting.begin_hooks(ledger.hooks)
     if found.__class__ is not NewStep:
-        if not meeting.is_alone():
-            await meeting.turn(ledger.key)
         return read(found, step_id, source)
     found.plan = plan(*args)
     await meeting.arrive(found)
@@ -87,23 +90,27 @@ if TYPE_CHECKING:
 
         @overload
         def run(
-            self, step_id: str, function: Callable[P, Awaitable[T] | T], /, *args: P.args, **kwargs: P.kwargs
-        ) -> Coroutine[Any, Any, T]: ...
+            self, step_id: str, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+        ) -> Coroutine[object, None, T]: ...
+        @overload
+        def run(
+            self, step_id: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+        ) -> Coroutine[object, None, T]: ...
         @overload
         def run(
             self, step_id: str, function: Callable[..., Any], /, *args: Any, output_type: type[T], **kwargs: Any
-        ) -> Coroutine[Any, Any, T]: ...
+        ) -> Coroutine[object, None, T]: ...
         def run(
             self, step_id: str, function: Callable[..., Any], /, *args: Any, output_type: Any = None, **kwargs: Any
-        ) -> Coroutine[Any, Any, Any]:
+        ) -> Coroutine[object, None, Any]:
             """As ``Step.run``."""
             ...
 
-        def sleep(self, step_id: str, duration: Duration, /) -> Coroutine[Any, Any, None]:
+        def sleep(self, step_id: str, duration: Duration, /) -> Coroutine[object, None, None]:
             """As ``Step.sleep``."""
             ...
 
-        def sleep_until(self, step_id: str, when: str | datetime, /) -> Coroutine[Any, Any, None]:
+        def sleep_until(self, step_id: str, when: str | datetime, /) -> Coroutine[object, None, None]:
             """As ``Step.sleep_until``."""
             ...
 
@@ -117,8 +124,8 @@ if TYPE_CHECKING:
             timeout: Duration,
             if_exp: str | None = None,
             match: str | None = None,
-            required: Literal[False] = False,
-        ) -> Coroutine[Any, Any, EventT | None]: ...
+            required: Literal[True],
+        ) -> Coroutine[object, None, EventT]: ...
         @overload
         def wait_for_event(
             self,
@@ -129,20 +136,8 @@ if TYPE_CHECKING:
             timeout: Duration,
             if_exp: str | None = None,
             match: str | None = None,
-            required: Literal[True],
-        ) -> Coroutine[Any, Any, EventT]: ...
-        @overload
-        def wait_for_event(
-            self,
-            step_id: str,
-            /,
-            *,
-            event: str,
-            timeout: Duration,
-            if_exp: str | None = None,
-            match: str | None = None,
-            required: Literal[False] = False,
-        ) -> Coroutine[Any, Any, Event[dict[str, Any]] | None]: ...
+            required: bool = False,
+        ) -> Coroutine[object, None, EventT | None]: ...
         @overload
         def wait_for_event(
             self,
@@ -154,7 +149,19 @@ if TYPE_CHECKING:
             if_exp: str | None = None,
             match: str | None = None,
             required: Literal[True],
-        ) -> Coroutine[Any, Any, Event[dict[str, Any]]]: ...
+        ) -> Coroutine[object, None, Event[dict[str, Any]]]: ...
+        @overload
+        def wait_for_event(
+            self,
+            step_id: str,
+            /,
+            *,
+            event: str,
+            timeout: Duration,
+            if_exp: str | None = None,
+            match: str | None = None,
+            required: bool = False,
+        ) -> Coroutine[object, None, Event[dict[str, Any]] | None]: ...
         def wait_for_event(
             self,
             step_id: str,
@@ -165,7 +172,7 @@ if TYPE_CHECKING:
             if_exp: str | None = None,
             match: str | None = None,
             required: bool = False,
-        ) -> Coroutine[Any, Any, Any]:
+        ) -> Coroutine[object, None, Any]:
             """As ``Step.wait_for_event``."""
             ...
 
@@ -179,7 +186,7 @@ if TYPE_CHECKING:
             user: Mapping[str, Any] | None = None,
             v: str | None = None,
             timeout: Duration | None = None,
-        ) -> Coroutine[Any, Any, T]:
+        ) -> Coroutine[object, None, T]:
             """As ``Step.invoke``."""
             ...
 
@@ -194,11 +201,13 @@ if TYPE_CHECKING:
             user: Mapping[str, Any] | None = None,
             v: str | None = None,
             timeout: Duration | None = None,
-        ) -> Coroutine[Any, Any, Any]:
+        ) -> Coroutine[object, None, Any]:
             """As ``Step.invoke_by_id``."""
             ...
 
-        def send_event(self, step_id: str, events: Sendable | Iterable[Sendable], /) -> Coroutine[Any, Any, list[str]]:
+        def send_event(
+            self, step_id: str, events: Sendable | Iterable[Sendable], /
+        ) -> Coroutine[object, None, list[str]]:
             """As ``Step.send_event``."""
             ...
 
@@ -210,11 +219,11 @@ if TYPE_CHECKING:
             signal: str,
             timeout: Duration,
             on_conflict: Literal["fail", "replace"] = "fail",
-        ) -> Coroutine[Any, Any, Signal | None]:
+        ) -> Coroutine[object, None, Signal | None]:
             """As ``Step.wait_for_signal``."""
             ...
 
-        def send_signal(self, step_id: str, /, *, signal: str, data: Any = None) -> Coroutine[Any, Any, None]:
+        def send_signal(self, step_id: str, /, *, signal: str, data: Any = None) -> Coroutine[object, None, None]:
             """As ``Step.send_signal``."""
             ...
 
@@ -227,7 +236,7 @@ if TYPE_CHECKING:
             method: str = "GET",
             headers: Mapping[str, str] | None = None,
             body: str | None = None,
-        ) -> Coroutine[Any, Any, FetchReply]:
+        ) -> Coroutine[object, None, FetchReply]:
             """As ``Step.fetch``."""
             ...
 
@@ -239,21 +248,25 @@ if TYPE_CHECKING:
     class AsyncStepAI:
         """Steps that call language models, as ``ctx.step.ai``."""
 
-        def infer(self, step_id: str, /, *, model: Model, body: Mapping[str, Any]) -> Coroutine[Any, Any, Any]:
+        def infer(self, step_id: str, /, *, model: Model, body: Mapping[str, Any]) -> Coroutine[object, None, Any]:
             """As ``StepAI.infer``."""
             ...
 
         @overload
         def wrap(
-            self, step_id: str, function: Callable[P, Awaitable[T] | T], /, *args: P.args, **kwargs: P.kwargs
-        ) -> Coroutine[Any, Any, T]: ...
+            self, step_id: str, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+        ) -> Coroutine[object, None, T]: ...
+        @overload
+        def wrap(
+            self, step_id: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+        ) -> Coroutine[object, None, T]: ...
         @overload
         def wrap(
             self, step_id: str, function: Callable[..., Any], /, *args: Any, output_type: type[T], **kwargs: Any
-        ) -> Coroutine[Any, Any, T]: ...
+        ) -> Coroutine[object, None, T]: ...
         def wrap(
             self, step_id: str, function: Callable[..., Any], /, *args: Any, output_type: Any = None, **kwargs: Any
-        ) -> Coroutine[Any, Any, Any]:
+        ) -> Coroutine[object, None, Any]:
             """As ``StepAI.wrap``."""
             ...
 

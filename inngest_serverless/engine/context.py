@@ -49,7 +49,7 @@ class _CallContext(Generic[E]):
         self._logger = logger
         types = function.event_types
         self._failed_event_types = function.failed_event_types
-        self.events: list[E] = [types.get(event["name"], Event).from_dict(event) for event in call.events]  # type: ignore[misc]
+        self.events: list[E] = [types.get(event["name"], Event).from_dict(event) for event in call.events]
         self.event: E = self.events[0]
         self.run_id = call.run_id
         self.attempt = call.attempt
@@ -102,8 +102,8 @@ class Context(_CallContext[E]):
         group: Group,
     ) -> None:
         super().__init__(call, function, ledger, logger)
-        self.step = step
-        self.group = group
+        self.step: Step = step
+        self.group: Group = group
 
 
 class AsyncContext(_CallContext[E]):
@@ -121,5 +121,5 @@ class AsyncContext(_CallContext[E]):
         group: AsyncGroup,
     ) -> None:
         super().__init__(call, function, ledger, logger)
-        self.step = step
-        self.group = group
+        self.step: AsyncStep = step
+        self.group: AsyncGroup = group

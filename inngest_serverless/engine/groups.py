@@ -57,6 +57,7 @@ class _Exploration:
         self._branches = branches
         self._race = race
         self._found = len(ledger.pending)
+        self._passed = ledger.passed
         # Of each branch that ended: when its last step completed, that step, its result, its error.
         self._ended: list[tuple[int, str, Any, BaseException | None]] = []
         self._interrupt: Interrupt | None = None
@@ -69,6 +70,7 @@ class _Exploration:
             # What follows completed no earlier than its last step.
             last = min if self._race else max
             ledger.key = last(self._ended, key=_completed)[1]
+            ledger.passed = ledger.key or self._passed
         if self._race and self._ended:
             del ledger.pending[self._found :]
             self._ended = [min(self._ended, key=_completed)]
@@ -102,6 +104,7 @@ class _Exploration:
         ledger = self._ledger
         ledger.ids.enter_branch(state)
         ledger.key = ""
+        ledger.passed = self._passed
         ended: Any = None
         result: Any = None
         try:

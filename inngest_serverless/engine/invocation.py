@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
+
 from inngest_serverless.engine.context import AsyncContext, Context
 from inngest_serverless.engine.failure import describe
 from inngest_serverless.engine.groups import AsyncGroup, Group
@@ -12,7 +14,7 @@ from inngest_serverless.engine.steps import Step
 from inngest_serverless.errors import ConfigurationError, NestedStepError
 from inngest_serverless.protocol.reply import error_reply, failed_reply, returned_reply, steps_reply
 from inngest_serverless.result_types import result_type
-from inngest_serverless.serialization import encode_output
+from inngest_serverless.serialization import encode_output, plain_output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ class Invocation:
         hooks: Hooks | None = None,
         logger: Logger | None = None,
     ) -> None:
-        self.function = function
+        self.function: Function[Any] = function
         self._call = call
         self._app_id = app_id
         self._now = now
@@ -67,7 +69,9 @@ class Invocation:
         """Run a sync function. ``send`` sends events and signals."""
         if self._hooks is None:
             return self.conclude(*self._execute(send))
-        return self._hooks.run(self._with_hooks(self._hooks), lambda: self._execute(send))
+        # In a context of its own, as on a loop: what a hook sets there is gone with the call.
+        context = copy_context()
+        return context.run(self._hooks.run, self._with_hooks(self._hooks), lambda: self._execute(send))
 
     async def run_async(self, send: Senders, loop: WarmLoop) -> Reply:
         """Run an async function on a loop. ``send`` is as for ``run``, to be awaited."""
@@ -129,13 +133,15 @@ class Invocation:
             )
             value, error = yield EXECUTE
             ledger = self._ledger
-            if ledger.report is not None or ledger.target is not None:
+            if ledger.fault is not None:
+                raise ledger.fault
+            if self._is_report():
                 yield from hooks.end(None)
                 reply = self.conclude(None, None)
             else:
-                output = CallOutput(None, value, error)
+                output = CallOutput(None, *self._settle(value, error))
                 yield from hooks.end(output)
-                reply = self.conclude(output.data, output.error)
+                reply = self._final_reply(output.data, output.error)
             yield from hooks.respond()
         except Exception as raised:  # noqa: BLE001 - what a hook raises is the failure of the call
             return failed_reply(describe(raised, self._now()))
@@ -146,24 +152,43 @@ class Invocation:
         ledger = self._ledger
         if ledger.report is not None:
             return steps_reply(ledger.report)
-        if ledger.running is not None:
-            step_id = ledger.running.step_id
-            error = NestedStepError(f"the function ended while step {step_id!r} was still running in another thread")
-        elif ledger.target is not None:
+        if ledger.target is not None and ledger.running is None:
             return self._target_missing(ledger.target)
-        if error is not None:
-            return failed_reply(describe(error, self._now()))
-        try:
-            return returned_reply(self._encode(output))
-        except Exception as failure:  # noqa: BLE001 - whatever encoding the user's value raises is the failure
-            return failed_reply(describe(failure, self._now()))
+        return self._final_reply(*self._settle(output, error))
 
-    def _encode(self, output: Any) -> str:
+    def _is_report(self) -> bool:
+        """Whether the call only reports steps, or that one was not met."""
+        ledger = self._ledger
+        return ledger.report is not None or (ledger.target is not None and ledger.running is None)
+
+    def _settle(self, output: Any, error: BaseException | None) -> tuple[Any, BaseException | None]:
+        """What the function returned, as JSON takes it, and what it failed with."""
+        running = self._ledger.running
+        if running is not None:
+            message = f"the function ended while step {running.step_id!r} was still running in another thread"
+            return None, NestedStepError(message)
+        if error is not None:
+            return None, error
         if is_awaitable(output):
             close_awaitable(output)
             way_out = "await it" if self.function.is_async else "declare it and its decorators with 'async def'"
-            raise ConfigurationError(f"function {self.function.id!r} returned an awaitable: {way_out}")
-        return encode_output(output, f"function {self.function.id!r}", result_type(self.function.handler))
+            return None, ConfigurationError(f"function {self.function.id!r} returned an awaitable: {way_out}")
+        try:
+            return plain_output(output, self._source, result_type(self.function.handler)), None
+        except Exception as failure:  # noqa: BLE001 - whatever writing the user's value raises is the failure
+            return None, failure
+
+    def _final_reply(self, data: Any, error: BaseException | None) -> Reply:
+        if error is not None:
+            return failed_reply(describe(error, self._now()))
+        try:
+            return returned_reply(encode_output(data, self._source))
+        except Exception as failure:  # noqa: BLE001 - whatever encoding the user's value raises is the failure
+            return failed_reply(describe(failure, self._now()))
+
+    @property
+    def _source(self) -> str:
+        return f"function {self.function.id!r}"
 
     def _target_missing(self, target: str) -> Reply:
         met = ", ".join(repr(step.step_id) for step in self._ledger.skipped) or "none"

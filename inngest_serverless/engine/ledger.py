@@ -16,7 +16,7 @@ from inngest_serverless.errors import ConfigurationError, NestedStepError, StepE
 from inngest_serverless.protocol.opcodes import STEP_ERROR, STEP_FAILED, STEP_PLANNED, STEP_RUN, Failure, Opcode
 from inngest_serverless.protocol.step_ids import StepIds, hash_id
 from inngest_serverless.result_types import result_type
-from inngest_serverless.serialization import encode_output
+from inngest_serverless.serialization import encode_output, plain_output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,10 +58,10 @@ class Plan:
     def __init__(
         self, op: str, opts: dict[str, Any], body: Callable[[], Any] | None = None, kind: ResultType | None = None
     ) -> None:
-        self.op = op
-        self.opts = opts
-        self.body = body
-        self.kind = kind
+        self.op: str = op
+        self.opts: dict[str, Any] = opts
+        self.body: Callable[[], Any] | None = body
+        self.kind: ResultType | None = kind
 
 
 class NewStep:
@@ -77,9 +77,9 @@ class NewStep:
     __slots__ = ("index", "key", "plan", "step_id")
 
     def __init__(self, key: str, step_id: str, index: int | None) -> None:
-        self.key = key
-        self.step_id = step_id
-        self.index = index
+        self.key: str = key
+        self.step_id: str = step_id
+        self.index: int | None = index
         self.plan: Plan | None = None
 
 
@@ -97,6 +97,8 @@ class Ledger:
         has_tasks: Whether the function is async, so that other tasks may go on beside a body.
         key: The hash of the step that ``find`` was asked for last.
         interrupted: Whether sync code is being left at a new step.
+        passed: The hash of the step whose result was handed out last, to the code that runs now.
+        fault: What a hook of the middleware raised in the midst of the user's code, or None.
     """
 
     __slots__ = (
@@ -106,16 +108,19 @@ class Ledger:
         "_ids",
         "_immediate",
         "_known",
+        "_last",
         "_memos",
         "_now",
         "_order",
         "_places",
         "_replayed",
         "collecting",
+        "fault",
         "has_tasks",
         "hooks",
         "interrupted",
         "key",
+        "passed",
         "pending",
         "report",
         "running",
@@ -131,15 +136,18 @@ class Ledger:
         self._attempts_left = call.max_attempts is None or call.attempt + 1 < call.max_attempts
         self._now = now
         self._halted = False
-        self.has_tasks = False
+        self.has_tasks: bool = False
         self._order = call.order
         self._places: dict[str, int] | None = None
         self._replayed = 0
         self._known: int | None = None
-        self.hooks = hooks
-        self.interrupted = False
-        self.key = ""
-        self.collecting = 0
+        self._last = ""
+        self.passed: str = ""
+        self.fault: Exception | None = None
+        self.hooks: Hooks | None = hooks
+        self.interrupted: bool = False
+        self.key: str = ""
+        self.collecting: int = 0
         self.pending: list[NewStep] = []
         self.skipped: list[NewStep] = []
         self.report: list[Opcode] | None = None
@@ -173,6 +181,7 @@ class Ledger:
         if memo is _UNKNOWN or _is_open(memo):
             return NewStep(key, step_id, ids.index)
         self._replayed += 1
+        self.passed = key
         return memo
 
     def seed(self) -> tuple[int, str]:
@@ -180,10 +189,23 @@ class Ledger:
         return self._call.event.get("ts") or 0, f"{self._call.run_id}.{self.key}"
 
     def is_replaying(self) -> bool:
-        """Whether steps that are known have not been asked for yet."""
+        """Whether the user's code that runs now has run in an earlier call, or will be run again by a later one.
+
+        Only what follows the step that completed last is new. Beside a step that was called for nothing is.
+        """
+        if self.running is not None:
+            return False
+        if self._halted or self.target is not None:
+            return True
         if self._known is None:
-            self._known = sum(not _is_open(memo) for memo in self._memos.values())
-        return self.report is None and self._replayed < self._known
+            self._look_ahead()
+        return self._replayed < self._known if self._known else self.passed != self._last
+
+    def _look_ahead(self) -> None:
+        known = {key for key, memo in self._memos.items() if not _is_open(memo)}
+        self._last = next((key for key in reversed(self._order) if key in known), "")
+        # Where the order is not known in full, the number of steps has to do.
+        self._known = 0 if known.issubset(self._order) else len(known)
 
     def decide(self, step: NewStep) -> str:
         """What to do about a new step: RUN its body, leave it to a REPORT, SKIP it, or WAIT for the other branches."""
@@ -235,10 +257,13 @@ class Ledger:
         """Book what a body came to once the middleware has seen it; yields what has to be awaited."""
         from inngest_serverless.middleware import CallOutput
 
-        plan = _plan(step)
+        output = CallOutput(step.step_id, None, error)
         try:
-            data = value if plan.kind is None or error is not None else plan.kind.write(value)
-            output = CallOutput(step.step_id, data, error)
+            if error is None:
+                output.data = plain_output(value, f"step {step.step_id!r}", _plan(step).kind)
+        except Exception as raised:  # noqa: BLE001 - whatever writing the user's value raises is the step's failure
+            output.error = raised
+        try:
             if self.hooks is not None:
                 yield from self.hooks.end(output)
         except Exception as raised:  # noqa: BLE001 - what a hook raises is the step's failure
@@ -263,6 +288,11 @@ class Ledger:
         failure = describe(error, self._now())
         final = failure.final or not self._attempts_left
         self._close([_opcode(step, STEP_FAILED if final else STEP_ERROR, failure=failure)])
+
+    def abandon(self, fault: Exception) -> None:
+        """Book that a hook has failed: the call fails with that, whatever the user's code makes of it."""
+        self.fault = fault
+        self._close([])
 
     def interrupt(self) -> None:
         """Book that sync code is left at a new step: until ``resume``, every further step leaves it as well."""

@@ -75,8 +75,8 @@ class Senders:
     __slots__ = ("events", "signal")
 
     def __init__(self, events: Callable[[Any, Any, tuple[int, str]], Any], signal: Callable[[str, Any], Any]) -> None:
-        self.events = events
-        self.signal = signal
+        self.events: Callable[[Any, Any, tuple[int, str]], Any] = events
+        self.signal: Callable[[str, Any], Any] = signal
 
 
 def plan_run(
@@ -253,8 +253,8 @@ class Signal:
     __slots__ = ("data", "signal")
 
     def __init__(self, signal: str, data: Any) -> None:
-        self.signal = signal
-        self.data = data
+        self.signal: str = signal
+        self.data: Any = data
 
     def __repr__(self) -> str:
         return f"Signal(signal={self.signal!r})"

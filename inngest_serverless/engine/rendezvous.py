@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from inngest_serverless.engine.invocation import Invocation
     from inngest_serverless.engine.ledger import Ledger, NewStep
     from inngest_serverless.engine.plans import Senders
+    from inngest_serverless.middleware import Hooks
     from inngest_serverless.protocol.exchange import Reply
 
 __all__ = ["Rendezvous", "WarmLoop", "warm_loop"]
@@ -76,8 +77,9 @@ class WarmLoop:
     """
 
     def __init__(self) -> None:
-        self.selector = selector = _RestingSelector()
-        self.tasks = tasks = _Tasks()
+        self.selector: _RestingSelector = _RestingSelector()
+        self.tasks: _Tasks = _Tasks()
+        selector, tasks = self.selector, self.tasks
 
         loops: list[asyncio.AbstractEventLoop] = []
 
@@ -87,9 +89,9 @@ class WarmLoop:
             loop.set_task_factory(tasks.make)  # type: ignore[arg-type]
             return loop
 
-        self.runner = asyncio.Runner(loop_factory=make_loop)
+        self.runner: asyncio.Runner = asyncio.Runner(loop_factory=make_loop)
         # Refers to the runner alone, so that the end of a thread can end its loop.
-        self.close = weakref.finalize(self, _close, self.runner, loops)
+        self.close: Callable[[], Any] = weakref.finalize(self, _close, self.runner, loops)
 
     def run(self, invocation: Invocation, send: Senders) -> Reply:
         """Run an invocation of an async function, in a context of its own."""
@@ -159,6 +161,7 @@ class Rendezvous:
         self._arrived: dict[str, asyncio.Future[None]] = {}
         self._parked: set[asyncio.Task[Any] | None] = set()
         self._search: asyncio.TimerHandle | None = None
+        self._hooks_begun: asyncio.Event | None = None
         ledger.has_tasks = True
 
     async def conduct(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -196,6 +199,21 @@ class Rendezvous:
         except Interrupt as interrupt:
             raise asyncio.CancelledError(str(interrupt)) from None
 
+    async def begin_hooks(self, hooks: Hooks) -> None:
+        """Call the hooks between replay and new code; returns when they are done, and never if one has failed."""
+        if self._hooks_begun is None:
+            self._hooks_begun = asyncio.Event()
+            try:
+                await hooks.run_async(hooks.begin())
+            except Exception as error:  # noqa: BLE001 - it is the failure of the call, not the user's to catch
+                self.ledger.abandon(error)
+                await self.depart()
+            finally:
+                self._hooks_begun.set()
+        await self._hooks_begun.wait()
+        if self.ledger.fault is not None:
+            await self.depart()
+
     async def turn(self, key: str) -> None:
         """Wait until it is the turn of a step whose result is known."""
         self._turns[key] = future = asyncio.get_running_loop().create_future()
@@ -224,7 +242,7 @@ class Rendezvous:
             raise
 
     async def depart(self) -> Any:
-        """Leave after a body has run; never returns."""
+        """Leave once the call has its answer; never returns."""
         self._finish()
         await asyncio.get_running_loop().create_future()
 
@@ -235,7 +253,7 @@ class Rendezvous:
             timeout: How long until a timer of somebody's is due, or None.
         """
         ledger = self.ledger
-        if ledger.report is not None or ledger.running is not None:
+        if ledger.report is not None or ledger.running is not None or self._is_beginning():
             return False
         if self._turns:
             self._turns[min(self._turns, key=ledger.place)].set_result(None)
@@ -250,6 +268,9 @@ class Rendezvous:
             self._search = asyncio.get_running_loop().call_later(self._search_delay(timeout), self._finish)
             return True
         return False
+
+    def _is_beginning(self) -> bool:
+        return self._hooks_begun is not None and not self._hooks_begun.is_set()
 
     def _search_delay(self, timeout: float | None) -> float:
         """How long a task may yet come to the targeted step behind a wait for something other than steps."""

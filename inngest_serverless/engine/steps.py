@@ -75,7 +75,7 @@ class _Face:
         ledger = self._ledger
         found = ledger.find(step_id)
         if ledger.hooks is not None and (found.__class__ is NewStep or not ledger.is_replaying()):
-            ledger.hooks.run(ledger.hooks.begin())
+            _begin_hooks(ledger, step_id)
         if found.__class__ is not NewStep:
             return read(found, step_id, source)
         found.plan = plan(*args)
@@ -83,6 +83,14 @@ class _Face:
             _run_body(ledger, found)
         ledger.interrupt()
         raise Interrupt(step_id)
+
+
+def _begin_hooks(ledger: Ledger, step_id: str) -> None:
+    try:
+        ledger.hooks.run(ledger.hooks.begin())  # type: ignore[union-attr]
+    except Exception as error:  # noqa: BLE001 - what a hook raises is the failure of the call, not the user's to catch
+        ledger.abandon(error)
+        raise Interrupt(step_id) from None
 
 
 def _run_body(ledger: Ledger, step: NewStep) -> None:
@@ -163,8 +171,8 @@ class Step(_Face):
         timeout: Duration,
         if_exp: str | None = None,
         match: str | None = None,
-        required: Literal[False] = False,
-    ) -> EventT | None: ...
+        required: Literal[True],
+    ) -> EventT: ...
     @overload
     def wait_for_event(
         self,
@@ -175,20 +183,8 @@ class Step(_Face):
         timeout: Duration,
         if_exp: str | None = None,
         match: str | None = None,
-        required: Literal[True],
-    ) -> EventT: ...
-    @overload
-    def wait_for_event(
-        self,
-        step_id: str,
-        /,
-        *,
-        event: str,
-        timeout: Duration,
-        if_exp: str | None = None,
-        match: str | None = None,
-        required: Literal[False] = False,
-    ) -> Event[dict[str, Any]] | None: ...
+        required: bool = False,
+    ) -> EventT | None: ...
     @overload
     def wait_for_event(
         self,
@@ -201,6 +197,18 @@ class Step(_Face):
         match: str | None = None,
         required: Literal[True],
     ) -> Event[dict[str, Any]]: ...
+    @overload
+    def wait_for_event(
+        self,
+        step_id: str,
+        /,
+        *,
+        event: str,
+        timeout: Duration,
+        if_exp: str | None = None,
+        match: str | None = None,
+        required: bool = False,
+    ) -> Event[dict[str, Any]] | None: ...
     def wait_for_event(
         self,
         step_id: str,

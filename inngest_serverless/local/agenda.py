@@ -20,30 +20,31 @@ class Agenda:
     """
 
     def __init__(self, start_ms: int) -> None:
-        self.now_ms = start_ms
+        self.now_ms: int = start_ms
         self._entries: list[tuple[int, int, Callable[[], None]]] = []
         self._numbers = count()
 
     def after(self, delay_ms: int, action: Callable[[], None]) -> None:
-        """Enter an action for ``delay_ms`` milliseconds from now."""
+        """Enter an action for ``delay_ms`` milliseconds from now; at once if that is over."""
         entry = (self.now_ms + max(delay_ms, 0), next(self._numbers), action)
         heapq.heappush(self._entries, entry)
 
-    def next_ms(self) -> int | None:
-        """When the next action is due, or None if there is none."""
-        return self._entries[0][0] if self._entries else None
+    def do_next(self, until_ms: int | None = None) -> bool:
+        """Move the clock to the next action and do it.
 
-    def do_next(self) -> bool:
-        """Move the clock to the next action and do it; returns False if there is none."""
-        if not self._entries:
+        Args:
+            until_ms: Actions after this instant are left alone.
+
+        Returns:
+            Whether there was one.
+        """
+        if not self._entries or (until_ms is not None and self._entries[0][0] > until_ms):
             return False
         at_ms, _, action = heapq.heappop(self._entries)
         self.now_ms = max(self.now_ms, at_ms)
         action()
         return True
 
-    def advance_to(self, at_ms: int) -> None:
-        """Do everything that is due up to an instant, and let the clock say it."""
-        while (due := self.next_ms()) is not None and due <= at_ms:
-            self.do_next()
+    def skip_to(self, at_ms: int) -> None:
+        """Let the clock say an instant; nothing may be due before."""
         self.now_ms = max(self.now_ms, at_ms)

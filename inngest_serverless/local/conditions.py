@@ -5,16 +5,34 @@ Source: docs/protocol.md, sections 4 and 7; the language itself is common-expres
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
 from typing import Any
 
 from inngest_serverless.errors import ConfigurationError
 
-__all__ = ["holds"]
+__all__ = ["ConditionError", "check_condition", "holds"]
+
+_logger = logging.getLogger(__name__)
+
+
+class ConditionError(ConfigurationError):
+    """A condition is not CEL."""
+
+
+def check_condition(expression: str | None) -> None:
+    """Make sure that a condition can be read.
+
+    Raises:
+        ConditionError: It is not CEL.
+        ConfigurationError: The library that reads it is not installed.
+    """
+    if expression:
+        _program(expression)
 
 
 def holds(expression: str | None, event: dict[str, Any], awaited: dict[str, Any] | None = None) -> bool:
-    """Whether a condition is true of an event.
+    """Whether a condition is true of an event. One that cannot be evaluated is not, as on the server.
 
     Args:
         expression: The condition, or None for one that always holds.
@@ -22,17 +40,18 @@ def holds(expression: str | None, event: dict[str, Any], awaited: dict[str, Any]
         awaited: ``async`` in the expression: the one that is waited for.
 
     Raises:
-        ConfigurationError: The expression is not CEL, or the library that reads it is not installed.
+        ConditionError: The expression is not CEL.
+        ConfigurationError: The library that reads it is not installed.
     """
     if not expression:
         return True
     try:
         return _program(expression).execute({"event": event, "async": awaited or {}}) is True
-    except (KeyError, TypeError, AttributeError):
-        # A field that is not there makes a condition false.
+    except KeyError:
+        return False  # a field is not there, which is common
+    except (ValueError, TypeError, RuntimeError, ArithmeticError, AttributeError) as error:
+        _logger.warning("the condition %r was taken as false: %s", expression, error)
         return False
-    except (ValueError, RuntimeError) as error:
-        raise ConfigurationError(f"the condition {expression!r} cannot be evaluated: {error}") from error
 
 
 @lru_cache(maxsize=256)
@@ -46,4 +65,4 @@ def _program(expression: str) -> Any:
     try:
         return cel.compile(expression)
     except ValueError as error:
-        raise ConfigurationError(f"the condition {expression!r} is not CEL: {error}") from error
+        raise ConditionError(f"the condition {expression!r} is not CEL: {error}") from error

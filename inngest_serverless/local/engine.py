@@ -2,54 +2,47 @@
 
 Production runs on Inngest Cloud or a self-hosted Inngest, never on this.
 
-Source: docs/protocol.md, sections 2, 4 and 5.
+Source: docs/protocol.md, sections 2, 4, 5, 7 and 9.
 """
 
 from __future__ import annotations
 
-import json
-import random
 import time
+from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from inngest_serverless.durations import parse_duration
-from inngest_serverless.errors import InngestError
 from inngest_serverless.local.agenda import Agenda
-from inngest_serverless.local.calls import (
-    BACKOFF_JITTER_MS,
-    backoff_ms,
-    call_body,
-    call_headers,
-    call_url,
-    retry_after_ms,
-    wake_ms,
-)
-from inngest_serverless.local.conditions import holds
-from inngest_serverless.local.runs import Moment, OpenStep, Registered, Run
+from inngest_serverless.local.calls import call_body, call_headers, call_url, wake_ms
+from inngest_serverless.local.conditions import check_condition, holds
+from inngest_serverless.local.ids import Ids, seeded_ids
+from inngest_serverless.local.internal_events import ending_events, invocation_event, invocation_memo
+from inngest_serverless.local.runner import LONGEST_WAIT_MS, Runner, Surroundings
+from inngest_serverless.local.runs import EngineError, Moment, Registered, Run
+from inngest_serverless.local.waits import Waits
 from inngest_serverless.protocol.signing import SigningKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from inngest_serverless.local.calls import Call
     from inngest_serverless.local.gateway import HttpReply
+    from inngest_serverless.local.runs import ReportedStep
 
     Endpoint = Callable[[str, str, Mapping[str, str], bytes], HttpReply]
 
 __all__ = ["Engine", "EngineError"]
 
-_INVOKE_TIMEOUT_MS = 366 * 24 * 3_600_000
 _NANOS_PER_MS = 1_000_000
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_RETURNED, _STEPS = 200, 206
-
-
-class EngineError(InngestError):
-    """The function answered something that the protocol does not know, or the run cannot go on."""
+_INTERNAL = "inngest/"
 
 
 class Engine:
     """Takes events, calls functions, keeps their state.
+
+    Time moves from one due action to the next, as ``finish`` and ``advance`` tell it to. Functions are called one at a
+    time, in the thread that does.
 
     Args:
         endpoint: Sends a request to the app: method, URL, headers, body.
@@ -57,6 +50,13 @@ class Engine:
         start_ms: What the clock says at first, in Unix milliseconds; the wall clock's time if not given.
         seed: For IDs and jitter: the same seed gives the same run.
         watch: Told of every moment of every run, as it happens.
+        fetch: Sends the requests that functions ask for by ``step.fetch`` and ``step.ai.infer``: method, URL, headers,
+            body. Without it the engine makes none, and a run that asks for one is an error.
+
+    Attributes:
+        runs: All runs, in the order of their start.
+        key: The signing key, or None.
+        has_api: Whether a ``LocalApi`` serves it, where apps can fetch state that is too big for a call.
     """
 
     def __init__(
@@ -67,55 +67,91 @@ class Engine:
         start_ms: int | None = None,
         seed: int = 0,
         watch: Callable[[Run, Moment], None] | None = None,
+        fetch: Endpoint | None = None,
     ) -> None:
         self.agenda = Agenda(int(time.time() * 1000) if start_ms is None else start_ms)
-        self.functions: dict[str, Registered] = {}
         self.runs: list[Run] = []
+        self.key = SigningKey(signing_key) if signing_key else None
+        self.has_api = False
         self._endpoint = endpoint
-        self._key = SigningKey(signing_key) if signing_key else None
-        self._random = random.Random(seed)  # noqa: S311 - determinism is the point
-        self._watch = watch
-        self._waits: list[tuple[Run, OpenStep]] = []
-        self._ends: dict[str, Callable[[], None]] = {}
-        self._inbox: SimpleQueue[dict[str, Any]] = SimpleQueue()
+        self._apps: dict[str, dict[str, Registered]] = {}
+        self._ids = Ids(seed)
+        self._waits = Waits()
+        around = Surroundings(self._exchange, self._invoke, self._ended)
+        self._runner = Runner(around, self.agenda, self._ids, self._waits, fetch, watch)
+        self._when_ended: dict[str, Callable[[], None]] = {}
+        self._started: set[tuple[str, str]] = set()
+        # What other threads bring in; it is dealt with by the thread that moves the time.
+        self._inbox: SimpleQueue[Callable[[], object]] = SimpleQueue()
 
-    def register(self, functions: Iterable[dict[str, Any]]) -> None:
-        """Take the functions of a sync, in the wire's form."""
-        self.functions = {document["id"]: Registered.from_json(document) for document in functions}
+    @property
+    def functions(self) -> dict[str, Registered]:
+        """The functions of all apps, by composite ID."""
+        return {key: function for app in self._apps.values() for key, function in app.items()}
+
+    def register(self, functions: Iterable[Mapping[str, Any]], app: str = "") -> bool:
+        """Take the functions of a sync, in the wire's form; they replace those that the app had.
+
+        Returns:
+            Whether that changes anything.
+
+        Raises:
+            ConfigurationError: A registration cannot be read, or a trigger's condition is not CEL.
+        """
+        synced = {function.id: function for function in map(Registered.from_json, functions)}
+        for function in synced.values():
+            for trigger in function.triggers:
+                check_condition(trigger.get("expression"))
+        changed = self._apps.get(app) != synced
+        self._apps[app] = synced
+        return changed
 
     def send(self, event: Mapping[str, Any]) -> list[Run]:
         """Take an event: start the functions it triggers and resume the runs that wait for it.
 
+        Args:
+            event: It needs a ``name``. A function is started only once for an ``id``.
+
         Returns:
             The runs it started.
-        """
-        full = {"id": self._ulid(), "ts": self.agenda.now_ms, "data": {}, "user": {}, **event}
-        self._resume_waits(full)
-        return [self._start(function, [full]) for function in self.functions.values() if _triggers(function, full)]
 
-    def post(self, events: Iterable[Mapping[str, Any]]) -> list[str]:
-        """Take events from another thread; they are sent as soon as the call that is under way has ended.
+        Raises:
+            EngineError: It has no name.
+        """
+        return self._receive(self._complete_event(event))
+
+    def post(self, events: Iterable[Mapping[str, Any]], seed: str = "") -> list[str]:
+        """Take events from any thread; they are dealt with when time next moves.
+
+        Args:
+            events: The events.
+            seed: The header by which events that are sent again get the same IDs.
 
         Returns:
             Their IDs.
-        """
-        full = [{"id": self._ulid(), **event} for event in events]
-        for event in full:
-            self._inbox.put(event)
-        return [event["id"] for event in full]
-
-    def finish(self, run: Run) -> Run:
-        """Go on until a run ends; time jumps from one due action to the next.
 
         Raises:
-            EngineError: Nothing is due any more, but the run has not ended.
+            EngineError: One has no name; then none is taken.
         """
-        while run.status == "running":
-            self._empty_inbox()
-            if not self.agenda.do_next():
-                waiting = ", ".join(repr(step.step) for step in run.open.values()) or "nothing"
-                raise EngineError(f"run {run.id} of {run.function.id!r} cannot go on: it waits for {waiting}")
-        return run
+        documents = list(events)
+        seeded = seeded_ids(seed, len(documents)) or [""] * len(documents)
+        full = [self._complete_event(event, event_id) for event, event_id in zip(documents, seeded, strict=True)]
+        for event in full:
+            self._inbox.put(partial(self._receive, event))
+        return [event["id"] for event in full]
+
+    def signal(self, name: str, data: Any = None) -> Run | None:
+        """Send a signal to the run that waits for it, from any thread; the run goes on when time next moves.
+
+        Returns:
+            The run, or None if none waits for it.
+        """
+        wait = self._waits.take_signal(name)
+        if wait is None:
+            return None
+        memo = {"data": {"signal": name, "data": data}}
+        self._inbox.put(lambda: self._runner.complete(wait.run, wait.step, memo, kind="Received"))
+        return wait.run
 
     def execute(self, event: Mapping[str, Any]) -> Run:
         """Send an event and follow the run that it starts to its end.
@@ -125,211 +161,112 @@ class Engine:
         """
         runs = self.send(event)
         if not runs:
-            known = sorted({str(trigger.get("event")) for f in self.functions.values() for trigger in f.triggers})
-            raise EngineError(f"event {event.get('name')!r} starts no function; they start on {', '.join(known)}")
+            triggers = [trigger for function in self.functions.values() for trigger in function.triggers]
+            known = sorted({trigger["event"] for trigger in triggers if trigger.get("event")})
+            raise EngineError(f"event {event.get('name')!r} starts no function; known are {', '.join(known) or 'none'}")
         return self.finish(runs[0])
+
+    def finish(self, run: Run) -> Run:
+        """Go on until a run ends; time jumps from one due action to the next.
+
+        Raises:
+            EngineError: Nothing is due any more, but the run has not ended.
+        """
+        while run.status == "running":
+            if not self._do_next():
+                waiting = ", ".join(repr(step.step) for step in run.open.values()) or "nothing"
+                raise EngineError(f"run {run.id} of {run.function.id!r} cannot go on: it waits for {waiting}")
+        return run
+
+    def finish_all(self) -> list[Run]:
+        """Go on until every run has ended, those included that start meanwhile.
+
+        Raises:
+            EngineError: As ``finish``.
+        """
+        self._empty_inbox()
+        for run in self.runs:  # it grows
+            self.finish(run)
+            self._empty_inbox()
+        return self.runs
 
     def advance(self, duration: str) -> None:
         """Let time pass, e.g. ``"3d"``, and do what is due meanwhile."""
-        self.agenda.advance_to(self.agenda.now_ms + parse_duration(duration) // _NANOS_PER_MS)
+        until_ms = self.agenda.now_ms + parse_duration(duration) // _NANOS_PER_MS
+        while self._do_next(until_ms):
+            pass
+        self.agenda.skip_to(until_ms)
 
     def run_of(self, run_id: str) -> Run | None:
         """The run with an ID, or None."""
         return next((run for run in self.runs if run.id == run_id), None)
 
+    def _do_next(self, until_ms: int | None = None) -> bool:
+        self._empty_inbox()
+        return self.agenda.do_next(until_ms)
+
     def _empty_inbox(self) -> None:
         while not self._inbox.empty():
-            self.send(self._inbox.get())
+            self._inbox.get()()
 
-    def _start(self, function: Registered, events: list[dict[str, Any]]) -> Run:
-        run = Run(self._ulid(), function, events)
+    def _complete_event(self, event: Mapping[str, Any], event_id: str = "") -> dict[str, Any]:
+        if not isinstance(event.get("name"), str) or not event["name"]:
+            raise EngineError("an event needs a name")
+        given = {name: value for name, value in event.items() if value is not None}
+        now_ms = self.agenda.now_ms
+        return {"id": event_id or self._ids.ulid(now_ms), "ts": now_ms, "data": {}, "user": {}, **given}
+
+    def _receive(self, event: dict[str, Any]) -> list[Run]:
+        for wait in self._waits.take_event(event):
+            self._runner.complete(wait.run, wait.step, event, kind="Received")
+        starting = [function for function in self.functions.values() if _is_started(function, event)]
+        fresh = [function for function in starting if (function.id, event["id"]) not in self._started]
+        self._started.update((function.id, event["id"]) for function in fresh)
+        return [self._start(function, event) for function in fresh]
+
+    def _start(self, function: Registered, event: dict[str, Any]) -> Run:
+        run = Run(self._ids.ulid(self.agenda.now_ms), function, [event])
         self.runs.append(run)
-        self._note(run, "Started", detail=str(events[0]["name"]))
-        self.agenda.after(0, lambda: self._call(run, "step", 0))
+        self._runner.begin(run)
         return run
 
-    def _call(self, run: Run, target: str, attempt: int) -> None:
-        if run.status != "running" or (target != "step" and target not in run.open):
-            return
-        body = call_body(run, target, attempt, request_id=self._ulid())
-        headers = call_headers(run, target, body, self._key)
-        began = time.perf_counter()
-        reply = self._endpoint("POST", call_url(run.function.url, target), headers, body)
-        took_ms = (time.perf_counter() - began) * 1000
-        run.calls += 1
-        if reply.status == _STEPS:
-            self._take_opcodes(run, reply, target, attempt, took_ms)
-        elif reply.status == _RETURNED:
-            self._end(run, "completed", json.loads(reply.body), took_ms=took_ms)
-        else:
-            self._take_failure(run, reply, target, attempt, took_ms)
+    def _exchange(self, call: Call) -> HttpReply:
+        request_id = self._ids.ulid(self.agenda.now_ms)
+        body = call_body(call, request_id=request_id, has_api=self.has_api)
+        headers = call_headers(call, body, request_id=request_id, span_id=self._ids.span(), key=self.key)
+        return self._endpoint("POST", call_url(call.run.function.url, call.target), headers, body)
 
-    def _end(self, run: Run, status: str, value: Any, *, took_ms: float = 0.0) -> None:
-        run.status = status
-        run.open.clear()
-        if status == "completed":
-            run.output = value
-            self._note(run, "Returned", took_ms=took_ms)
-        else:
-            run.error = value
-            self._note(run, "Failed", detail=f"{value.get('name')}: {value.get('message')}", took_ms=took_ms)
-            self.send({"name": "inngest/function.failed", "data": _failure_data(run)})
-        if (ended := self._ends.pop(run.id, None)) is not None:
-            ended()
-
-    def _take_opcodes(self, run: Run, reply: HttpReply, target: str, attempt: int, took_ms: float) -> None:
-        opcodes = json.loads(reply.body)
-        before = (len(run.memos), len(run.open))
-        for opcode in opcodes:
-            step = OpenStep(opcode["id"], opcode["displayName"], opcode["op"], opcode.get("opts") or {})
-            self._take_opcode(run, step, opcode, reply, target, attempt, took_ms)
-        if not run.open and (len(run.memos), len(run.open)) == before and not _retries(opcodes):
-            raise EngineError(f"run {run.id} of {run.function.id!r} makes no progress: the reply was {reply.body!r}")
-
-    def _take_opcode(
-        self,
-        run: Run,
-        step: OpenStep,
-        opcode: dict[str, Any],
-        reply: HttpReply,
-        target: str,
-        attempt: int,
-        took_ms: float,
-    ) -> None:
-        if step.key in run.memos or (step.key in run.open and step.op not in {"StepRun", "StepError", "StepFailed"}):
-            return
-        error = opcode.get("error") or {}
-        detail = f"{error.get('name')}: {error.get('message')}" if error else _detail(step)
-        self._note(run, step.op, step=step.step, attempt=attempt, detail=detail, took_ms=took_ms)
-        match step.op:
-            case "StepRun":
-                self._complete(run, step, {"data": opcode["data"]})
-            case "StepError" if self._may_retry(run, reply, attempt):
-                self.agenda.after(self._delay_ms(reply, attempt), lambda: self._call(run, target, attempt + 1))
-            case "StepError" | "StepFailed":
-                self._complete(run, step, {"error": error})
-            case _:
-                run.open[step.key] = step
-                self._open(run, step)
-
-    def _open(self, run: Run, step: OpenStep) -> None:
-        match step.op:
-            case "StepPlanned":
-                self.agenda.after(0, lambda: self._call(run, step.key, 0))
-            case "Sleep":
-                self.agenda.after(
-                    self._wake_ms(step.opts["duration"]), lambda: self._complete(run, step, None, kind="Woke")
-                )
-            case "WaitForEvent":
-                self._waits.append((run, step))
-                timeout = self._wake_ms(step.opts["timeout"])
-                self.agenda.after(timeout, lambda: self._complete(run, step, None, kind="TimedOut"))
-            case "InvokeFunction":
-                self._invoke(run, step)
-            case _:
-                raise EngineError(f"the local engine does not know the opcode {step.op!r} of step {step.step!r}")
-
-    def _complete(self, run: Run, step: OpenStep, memo: Any, *, kind: str = "") -> None:
-        if run.status != "running" or step.key in run.memos:
-            return
-        run.open.pop(step.key, None)
-        run.memos[step.key] = memo
-        run.order.append(step.key)
-        if kind:
-            self._note(run, kind, step=step.step)
-        if not run.open:
-            self.agenda.after(0, lambda: self._call(run, "step", 0))
-
-    def _take_failure(self, run: Run, reply: HttpReply, target: str, attempt: int, took_ms: float) -> None:
-        try:
-            error = json.loads(reply.body)
-        except ValueError:
-            error = {"name": "Error", "message": reply.body.decode(errors="replace")}
-        if self._may_retry(run, reply, attempt):
-            detail = f"{error.get('name')}: {error.get('message')}"
-            self._note(run, "Retrying", attempt=attempt, detail=detail, took_ms=took_ms)
-            self.agenda.after(self._delay_ms(reply, attempt), lambda: self._call(run, target, attempt + 1))
-        else:
-            self._end(run, "failed", error, took_ms=took_ms)
-
-    def _may_retry(self, run: Run, reply: HttpReply, attempt: int) -> bool:
-        return reply.headers.get("x-inngest-no-retry") != "true" and attempt + 1 < run.function.max_attempts
-
-    def _delay_ms(self, reply: HttpReply, attempt: int) -> int:
-        asked = retry_after_ms(reply)
-        return backoff_ms(attempt) + self._random.randrange(BACKOFF_JITTER_MS) if asked is None else asked
-
-    def _wake_ms(self, duration: str) -> int:
-        return wake_ms(duration, self.agenda.now_ms)
-
-    def _resume_waits(self, event: dict[str, Any]) -> None:
-        for run, step in list(self._waits):
-            if step.key in run.memos or run.status != "running":
-                self._waits.remove((run, step))
-            elif step.opts["event"] == event["name"] and holds(step.opts.get("if"), run.events[0], event):
-                self._waits.remove((run, step))
-                self._complete(run, step, event, kind="Received")
-
-    def _invoke(self, run: Run, step: OpenStep) -> None:
-        function = self.functions.get(step.opts["function_id"])
-        if function is None:
-            message = f"function {step.opts['function_id']!r} is not registered"
-            self._complete(run, step, {"error": {"name": "FunctionNotFound", "message": message}}, kind="Invoked")
-            return
-        payload = step.opts["payload"]
-        origin = {"correlation_id": f"{run.id}.{step.key}", "fn_id": function.id, "name": step.step}
-        event = {
-            "id": self._ulid(),
-            "name": "inngest/function.invoked",
-            "ts": self.agenda.now_ms,
-            "user": payload.get("user") or {},
-            "data": {**(payload.get("data") or {}), "_inngest": origin},
-        }
-        child = self._start(function, [event])
-        self._ends[child.id] = lambda: self._complete(run, step, _invoke_memo(child), kind="Invoked")
+    def _invoke(self, run: Run, step: ReportedStep) -> None:
         timeout = step.opts.get("timeout")
-        delay = self._wake_ms(timeout) if timeout else _INVOKE_TIMEOUT_MS
-        error = {"name": "InvokeTimeoutError", "message": f"{function.id} did not end within {timeout or '366d'}"}
-        self.agenda.after(delay, lambda: self._complete(run, step, {"error": error}, kind="TimedOut"))
+        delay_ms = wake_ms(timeout, self.agenda.now_ms) if timeout else LONGEST_WAIT_MS
+        event = self._complete_event(invocation_event(run, step, self.agenda.now_ms + delay_ms))
+        function = self.functions.get(step.opts.get("function_id") or "")
+        if function is None:
+            error = {"name": "Error", "message": f"could not find function with ID: {step.opts.get('function_id')}"}
+            self._runner.complete(run, step, {"error": error}, kind="Invoked")
+            return
+        child = self._start(function, event)
+        self._when_ended[child.id] = lambda: self._runner.complete(run, step, invocation_memo(child), kind="Invoked")
+        message = "Timed out waiting for invoked function to complete"
+        late = {"error": {"name": "InngestInvokeTimeoutError", "message": message}}
+        self.agenda.after(delay_ms, lambda: self._runner.complete(run, step, late, kind="TimedOut"))
 
-    def _note(
-        self, run: Run, kind: str, *, step: str = "", attempt: int = 0, detail: str = "", took_ms: float = 0.0
-    ) -> None:
-        moment = Moment(self.agenda.now_ms, kind, step, attempt, detail, took_ms)
-        run.timeline.append(moment)
-        if self._watch is not None:
-            self._watch(run, moment)
-
-    def _ulid(self) -> str:
-        number = (self.agenda.now_ms << 80) | self._random.getrandbits(80)
-        return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+    def _ended(self, run: Run, reason: str) -> None:
+        for event in ending_events(run, reason):
+            self.send(event)
+        if (resume := self._when_ended.pop(run.id, None)) is not None:
+            resume()
 
 
-def _triggers(function: Registered, event: dict[str, Any]) -> bool:
+def _is_started(function: Registered, event: dict[str, Any]) -> bool:
     return any(
-        trigger.get("event") == event["name"] and holds(trigger.get("expression"), event)
+        _is_named(trigger.get("event") or "", event["name"]) and holds(trigger.get("expression"), event)
         for trigger in function.triggers
     )
 
 
-def _retries(opcodes: list[dict[str, Any]]) -> bool:
-    return any(opcode["op"] == "StepError" for opcode in opcodes)
-
-
-def _detail(step: OpenStep) -> str:
-    opts = step.opts
-    return str(opts.get("duration") or opts.get("event") or opts.get("function_id") or "")
-
-
-def _invoke_memo(child: Run) -> dict[str, Any]:
-    return {"error": child.error} if child.status == "failed" else {"data": child.output}
-
-
-def _failure_data(run: Run) -> dict[str, Any]:
-    return {
-        "function_id": run.function.id,
-        "run_id": run.id,
-        "error": run.error,
-        "event": run.events[0],
-        "events": run.events,
-    }
+def _is_named(pattern: str, name: str) -> bool:
+    """Whether an event's name is the one of a trigger, which may end with ``*``; internal events are not meant by that."""
+    if not pattern.endswith("*"):
+        return pattern == name
+    return name.startswith(pattern[:-1]) and name.startswith(_INTERNAL) <= pattern.startswith(_INTERNAL)

@@ -32,12 +32,12 @@ class Request:
         origin: str,
         path: str,
     ) -> None:
-        self.method = method
-        self.query = query
-        self.headers = headers
-        self.body = body
-        self.origin = origin
-        self.path = path
+        self.method: str = method
+        self.query: Mapping[str, str] = query
+        self.headers: Mapping[str, str] = headers
+        self.body: str | bytes = body
+        self.origin: str = origin
+        self.path: str = path
 
     def is_larger_than(self, size: int) -> bool:
         """Whether the body has more than ``size`` bytes."""
@@ -63,9 +63,9 @@ class Reply:
     __slots__ = ("body", "headers", "status")
 
     def __init__(self, status: int, headers: dict[str, str], body: str) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
+        self.status: int = status
+        self.headers: dict[str, str] = headers
+        self.body: str = body
 
 
 class Outbound:
@@ -74,10 +74,10 @@ class Outbound:
     __slots__ = ("body", "headers", "method", "url")
 
     def __init__(self, method: str, url: str, headers: dict[str, str], body: str | None = None) -> None:
-        self.method = method
-        self.url = url
-        self.headers = headers
-        self.body = body
+        self.method: str = method
+        self.url: str = url
+        self.headers: dict[str, str] = headers
+        self.body: str | None = body
 
 
 class OutboundReply:
@@ -86,9 +86,9 @@ class OutboundReply:
     __slots__ = ("body", "headers", "status")
 
     def __init__(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-        self.status = status
-        self.body = body
-        self.headers = headers
+        self.status: int = status
+        self.body: bytes = body
+        self.headers: Mapping[str, str] = headers
 
     @property
     def ok(self) -> bool:

@@ -51,11 +51,11 @@ class Failure:
     def __init__(
         self, name: str, message: str, stack: str | None = None, *, final: bool = False, retry_after: str | None = None
     ) -> None:
-        self.name = name
-        self.message = message
-        self.stack = stack
-        self.final = final
-        self.retry_after = retry_after
+        self.name: str = name
+        self.message: str = message
+        self.stack: str | None = stack
+        self.final: bool = final
+        self.retry_after: str | None = retry_after
 
     def to_json(self) -> dict[str, str | None]:
         """``{name, message, stack}``."""
@@ -87,13 +87,13 @@ class Opcode:
         data: str = "null",
         failure: Failure | None = None,
     ) -> None:
-        self.op = op
-        self.key = key
-        self.step_id = step_id
-        self.index = index
-        self.opts = opts
-        self.data = data
-        self.failure = failure
+        self.op: str = op
+        self.key: str = key
+        self.step_id: str = step_id
+        self.index: int | None = index
+        self.opts: dict[str, Any] | None = opts
+        self.data: str = data
+        self.failure: Failure | None = failure
 
     def encode(self) -> str:
         """Its JSON text, with the result's text put in as it is."""

@@ -40,7 +40,7 @@ class SigningKey:
         parts = text.split("-", 2)
         prefixed = len(parts) == 3 and parts[0] == "signkey"  # noqa: PLR2004 - prefix, environment, key
         self._prefix = f"signkey-{parts[1]}-" if prefixed else ""
-        self.secret = text[len(self._prefix) :].encode()
+        self.secret: bytes = text[len(self._prefix) :].encode()
 
     def __repr__(self) -> str:
         return "SigningKey(***)"

@@ -16,7 +16,8 @@ from inngest_serverless import NonRetriableError, StepError
 IDS = ["a", "b", "a:1", "a:2", "b:1", "a/a", "a/b", "a:1/a"]
 quickly = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
-# A sequence is a list of nodes: (kind, ID), or ("parallel", [sequence, ...], how).
+# A sequence is a list of nodes: (kind, ID), ("parallel", [sequence, ...], how), ("swallow", sequence) for one whose
+# interrupts are caught as users do, or ("finally", sequence, ID) for one with a step that cleans up behind it.
 leaves = st.tuples(st.sampled_from(["run", "run", "run", "sleep", "fail"]), st.sampled_from(IDS))
 ways = st.sampled_from(["group", "gather", "tasks"])
 
@@ -25,14 +26,17 @@ def groups(inner, least):
     return st.tuples(st.just("parallel"), st.lists(inner, min_size=least, max_size=4), ways)
 
 
+def shells(inner):
+    return st.tuples(st.just("swallow"), inner) | st.tuples(st.just("finally"), inner, st.sampled_from(IDS))
+
+
 branches = st.recursive(
     st.lists(leaves, max_size=3),
-    lambda inner: st.lists(leaves | groups(inner, 2), min_size=1, max_size=3),
+    lambda inner: st.lists(leaves | groups(inner, 2) | shells(inner), min_size=1, max_size=3),
     max_leaves=8,
 )
-sequences = st.tuples(st.lists(leaves, max_size=2), groups(branches, 0), st.lists(leaves, max_size=2)).map(
-    lambda parts: [*parts[0], parts[1], *parts[2]]
-)
+ends = st.lists(leaves | shells(st.lists(leaves, max_size=2)), max_size=2)
+sequences = st.tuples(ends, groups(branches, 0), ends).map(lambda parts: [*parts[0], parts[1], *parts[2]])
 
 
 class World:
@@ -60,6 +64,9 @@ class World:
                 scripts = [partial(self.script, branch, f"{label}.{n}") for n, branch in enumerate(branches)]
                 results.append(list((yield Both(*scripts, by=by))))
                 continue
+            if kind in {"swallow", "finally"}:
+                results.append((yield from getattr(self, f"{kind}s")(label, *rest)))
+                continue
             if kind == "sleep":
                 results.append((yield Do("sleep", rest[0], "1s")))
             else:
@@ -69,6 +76,20 @@ class World:
                     results.append(f"failed {error.message}")
             self.log.append(label)
         return results
+
+    def swallows(self, label, sequence):
+        try:
+            return (yield from self.script(sequence, label))
+        except BaseException:  # noqa: BLE001 - as users do
+            return "made up"
+
+    def finallys(self, label, sequence, step_id):
+        try:
+            result = yield from self.script(sequence, label)
+        finally:
+            cleanup = yield Do("run", step_id, self.work, f"{label}.finally")
+            self.log.append(f"{label}.finally")
+        return [result, cleanup]
 
     def fresh_script(self, sequence):
         self.log.clear()
@@ -82,6 +103,10 @@ def evaluate(sequence, path=""):
         label = f"{path}.{position}"
         if kind == "parallel":
             results.append([evaluate(branch, f"{label}.{n}") for n, branch in enumerate(rest[0])])
+        elif kind == "swallow":
+            results.append(evaluate(rest[0], label))
+        elif kind == "finally":
+            results.append([evaluate(rest[0], label), f"{label}.finally"])
         else:
             results.append({"run": label, "sleep": None, "fail": f"failed {label}"}[kind])
     return results
@@ -94,6 +119,10 @@ def bodies(sequence, path=""):
         if kind == "parallel":
             for n, branch in enumerate(rest[0]):
                 yield from bodies(branch, f"{label}.{n}")
+        elif kind in {"swallow", "finally"}:
+            yield from bodies(rest[0], label)
+            if kind == "finally":
+                yield f"{label}.finally"
         elif kind != "sleep":
             yield label
 

@@ -44,7 +44,7 @@ create_function("fn", trigger=event_trigger("x"))  # E: positional
 create_function(id="fn")  # E: trigger
 create_function(id="fn", trigger="x")  # E: str
 create_function(id="fn", trigger=AccountCreated)  # E: AccountCreated
-create_function(id=5, trigger=cron_trigger("@daily"))  # E: "id"
+create_function(id=5, trigger=cron_trigger("0 0 * * *"))  # E: "id"
 create_function(id="fn", trigger=event_trigger("x"), retries="4")  # E: "retries"
 create_function(id="fn", trigger=event_trigger("x"), concurrency="5")  # E: str
 create_function(id="fn", trigger=event_trigger("x"), concurrency=[5])  # E: int

@@ -47,7 +47,7 @@ def untyped_function(ctx: Context) -> None:
     return None
 
 
-@create_function(id="optional", trigger=cron_trigger("@daily"))
+@create_function(id="optional", trigger=cron_trigger("0 0 * * *"))
 async def optional_function(ctx: AsyncContext) -> list[Receipt] | None:
     return None
 
@@ -89,7 +89,6 @@ async def on_failure_async(ctx: AsyncContext) -> None:
     rate_limit=RateLimit(limit=1, period=timedelta(hours=1), key="event.data.id"),
     debounce=Debounce("1m", key="event.data.id", timeout=60_000),
     priority=Priority("120"),
-    batch_events=Batch(10, "5s", key="event.data.id", if_exp="true"),
     cancel=[Cancel("x", if_exp="event.data.id == async.data.id", timeout="1h"), Cancel(event="y")],
     singleton=Singleton("cancel", key="event.data.id"),
     timeouts=Timeouts(start="1h", finish=timedelta(hours=2)),
@@ -114,14 +113,22 @@ async def shorter(ctx: AsyncContext) -> int:
     return 1
 
 
-@create_function(id="one-limit", trigger=event_trigger("x"), concurrency=Concurrency(1))
-def one_limit(ctx: Context) -> Event[dict[str, Any]]:
-    return ctx.event
+@create_function(
+    id="batched",
+    trigger=event_trigger("x"),
+    concurrency=Concurrency(1),
+    batch_events=Batch(10, "5s", key="event.data.id", if_exp="true"),
+)
+def batched(ctx: Context) -> list[Event[dict[str, Any]]]:
+    return ctx.events
 
 
 assert_type(everything, Function[dict[str, Any]])
 assert_type(shorter, Function[int])
-functions: list[Function[Any]] = [sync_function, async_function, everything, shorter]
+functions: list[Function[Any]] = [sync_function, async_function, everything, shorter, batched]
 handler = inngest_lambda(functions, app_id="core")
 second = inngest_lambda([sync_function, async_function, untyped_function], app_id="core")
-reply: dict[str, Any] = handler({}, None)
+
+
+def call(event: Any) -> dict[str, Any]:
+    return handler(event, None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from collections import defaultdict
@@ -84,6 +85,13 @@ def _faults(file: Path, reported: dict[tuple[str, int], list[str]], tool: str) -
             yield f"{file.name}:{line}: {told}"
         elif not any(text in told for text in marks[line]):
             yield f"{file.name}:{line}: says nothing of {marks[line]}: {told}"
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.name.startswith("ok_")], ids=lambda file: file.stem)
+def test_what_is_right_runs(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the types allow there is not refused when the module is imported."""
+    monkeypatch.setenv("INNGEST_DEV", "1")
+    runpy.run_path(str(file))
 
 
 def test_every_public_symbol_is_typed() -> None:

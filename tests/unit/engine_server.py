@@ -46,11 +46,11 @@ class Do:
 class Both:
     """Branches that a script wants run in parallel, each a script without arguments; ``by`` is for async functions."""
 
-    def __init__(self, *scripts, by="group"):
-        self.scripts, self.by = scripts, by
+    def __init__(self, *scripts, by="group", mode=None):
+        self.scripts, self.by, self.mode = scripts, by, mode
 
     def on(self, ctx):
-        return ctx.group.parallel([lambda script=script: play(ctx, script()) for script in self.scripts])
+        return ctx.group.parallel([lambda script=script: play(ctx, script()) for script in self.scripts], mode=self.mode)
 
     async def on_async(self, ctx):
         async def branch(script):
@@ -63,7 +63,7 @@ class Both:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(branch()) for branch in branches]
             return tuple(task.result() for task in tasks)
-        return await ctx.group.parallel(branches)
+        return await ctx.group.parallel(branches, mode=self.mode)
 
 
 def play(ctx, script):
@@ -225,6 +225,10 @@ class Server:
                     if answer.status != 206:
                         return answer
                     self._take(answer)
+
+    def open_id(self, key):
+        """The ID, as the code gives it, of a step that has been found and has not finished."""
+        return self._open[key][0]["userland"]["id"]
 
     def _call(self, target, known, *, twice, **ctx):
         """One call and its retries."""

@@ -96,6 +96,14 @@ def test_an_id_with_a_slash_in_another_branch_keeps_its_own_result(kind, stale):
     assert len(work.ran) == 3
 
 
+@pytest.mark.parametrize("mark", ["\0", ":", "\x1f", "."])
+def test_an_id_with_another_mark_in_another_branch_keeps_its_own_result(mark):
+    work = Work()
+    server = Server(declare("sync", group(work.branch("users", "fetch"), work.branch(f"users{mark}fetch"))))
+    answer = server.run(pick=last, stale=True)
+    assert answer.json == [["users-fetch.0", "users-fetch.1"], [f"users{mark}fetch.0"]]
+
+
 @both
 def test_an_id_with_a_slash_before_and_after_a_group(kind):
     work = Work()

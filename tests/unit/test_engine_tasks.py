@@ -497,6 +497,16 @@ def test_a_targeted_step_behind_a_wait_is_found_although_another_one_is_met_firs
     assert (answer.ops, work.ran) == ([("StepRun", "a")], ["a"])
 
 
+@pytest.mark.parametrize("seconds", [0.002, 0.02])
+def test_a_targeted_step_behind_a_thread_that_the_function_itself_waits_for_is_found(seconds):
+    async def handler(ctx):
+        early = asyncio.create_task(ctx.step.run("b", lambda: 2))
+        await asyncio.to_thread(time.sleep, seconds)
+        return [await ctx.step.run("a", lambda: 1), await early]
+
+    assert Server(function(handler)).call(hash_of("a")).ops == [("StepRun", "a")]
+
+
 def test_a_plan_of_a_slow_cold_call_can_be_carried_out_by_quick_warm_ones():
     calls = []
 
@@ -914,6 +924,22 @@ def test_a_body_that_still_runs_when_the_function_ends_comes_to_its_end(end):
 
     answer = Server(function(handler)).call()
     assert (answer.ops, answer.op["data"]) == ([("StepRun", "a")], "a")
+
+
+def test_an_exit_in_a_task_beside_a_running_body_is_answered():
+    work = Work()
+
+    async def handler(ctx):
+        async def leave():
+            await asyncio.sleep(0.002)
+            raise SystemExit(3)
+
+        task = asyncio.create_task(leave())
+        return [await ctx.step.run("a", work.slowly, "a", 0.02), task.done()]
+
+    answer = Server(function(handler)).call()
+    assert answer.status in {206, 500}
+    assert answer.headers.get("x-inngest-no-retry") in {None, "false"}
 
 
 def test_steps_found_while_a_body_runs_wait_for_the_next_call():

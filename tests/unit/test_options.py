@@ -84,7 +84,7 @@ def test_none_is_as_good_as_nothing():
 
 def test_no_app_id_says_how_to_give_one(monkeypatch):
     monkeypatch.delenv("AWS_LAMBDA_FUNCTION_NAME", raising=False)
-    with pytest.raises(ConfigurationError, match="app_id=.*INNGEST_APP_ID"):
+    with pytest.raises(ConfigurationError, match=r"app_id=.*INNGEST_APP_ID"):
         inngest_lambda([greet])
 
 

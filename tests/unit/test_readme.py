@@ -16,7 +16,7 @@ def _served(monkeypatch):
     from inngest_serverless.local.api import LocalApi
 
     [code] = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    engine = Engine(endpoint)
+    engine = Engine(lambda *request: endpoint(*request))  # noqa: PLW0108 - it is made below
     with LocalApi(engine) as api:
         monkeypatch.setenv("INNGEST_DEV", api.origin)
         names: dict[str, object] = {"__name__": "readme"}

@@ -19,7 +19,16 @@ import pydantic
 import pytest
 import typing_extensions
 from engine_server import Server, both, time_limit
-from pydantic import BaseModel, ConfigDict, Field, Json, computed_field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    Json,
+    SecretStr,
+    computed_field,
+    field_serializer,
+    model_serializer,
+)
 from surface import (
     SECRET,
     Replayed,
@@ -449,9 +458,11 @@ def test_single_dispatch():
 
 
 @both
-@pytest.mark.parametrize("mock", [Mock, MagicMock])
+@pytest.mark.parametrize(
+    "mock", [Mock, MagicMock, functools.partial(Mock, spec=len), functools.partial(Mock, spec=traced)]
+)
 def test_mocks(mock, kind):
-    """Every attribute of a mock is another mock."""
+    """Every attribute of a mock is another mock, and it may claim to be of any class."""
     assert replayed(kind, mock(return_value={"a": 1})).value == {"a": 1}
 
 
@@ -652,6 +663,64 @@ def test_the_aliases_are_on_the_wire():
     made = sample("Item")
     data = replayed("sync", made.sync_step).ran.op["data"]
     assert data == {"itemId": str(UUID(int=7)), "price": "1.50", "sizes": [3]}
+
+
+class Formatted(BaseModel):
+    """Meant for who reads it, not to be read back."""
+
+    price: Decimal
+
+    @field_serializer("price")
+    def _format(self, price):
+        return f"{price} EUR"
+
+
+class Flat(BaseModel):
+    price: Decimal
+
+    @model_serializer
+    def _flatten(self):
+        return [str(self.price)]
+
+
+@pytest.mark.parametrize("result", [Formatted(price=Decimal("1.50")), Flat(price=Decimal("1.50"))])
+def test_what_cannot_be_read_again_is_refused_at_once(result):
+    answer = call(declare("sync", lambda ctx: ctx.step.run("a", lambda: result, output_type=type(result))))
+    assert answer.op["op"] == "StepFailed"
+    assert answer.op["error"]["name"] == "OutputError"
+    assert "1.50" not in answer.body
+
+
+@both
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [(Formatted(price=Decimal("1.50")), {"price": "1.50 EUR"}), (Flat(price=Decimal("1.50")), ["1.50"])],
+)
+def test_a_functions_result_need_not_be_read_again(result, expected, kind):
+    """All of its steps are done: its result goes out as its type writes it."""
+
+    def handler(ctx) -> type(result):
+        return result
+
+    async def async_handler(ctx) -> type(result):
+        return result
+
+    fn = create_function(id="fn", trigger=event_trigger("x"))(handler if kind == "sync" else async_handler)
+    assert call(fn).json == expected
+
+
+def test_a_secret_is_not_replaced_in_silence():
+    """pydantic writes asterisks for it: the step has either its result, or an error that says why not."""
+
+    class Login(BaseModel):
+        token: SecretStr
+
+    step = replayed("sync", lambda: Login(token="abc"), output_type=Login)
+    if step.answer.status == 200:
+        assert step.value.token.get_secret_value() == "abc"
+    else:
+        assert step.answer.json["name"] == "OutputError"
+        assert "abc" not in step.answer.body
 
 
 # Values that are not of the annotated type.

@@ -1,0 +1,245 @@
+"""Races: the branch that is done first wins, on every replay, and whatever the others come to later."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+from engine_server import Both, Do, Server, both, declare, function
+
+from inngest_serverless import NonRetriableError, StepError
+
+modes = pytest.mark.parametrize("each", [False, True], ids=["together", "each"])
+
+
+def branch(*ids):
+    """A branch of steps, each with its ID as its result; gives their IDs in one text."""
+
+    def script():
+        results = []
+        for step_id in ids:
+            results.append((yield Do("run", step_id, lambda step_id=step_id: step_id)))
+        return "-".join(results)
+
+    return script
+
+
+def race(*branches, after=None):
+    def script(ctx):
+        winner = list((yield Both(*branches, mode="race")))
+        return winner if after is None else [*winner, (yield Do("run", after, lambda: after))]
+
+    return script
+
+
+def run(server, *ids, each=True):
+    """Drive a run in which steps finish in an order of IDs, and all others after them."""
+
+    def place(key):
+        step_id = server.open_id(key)
+        return ids.index(step_id) if step_id in ids else len(ids)
+
+    return server.run(each=each, pick=lambda keys: min(keys, key=place))
+
+
+@both
+def test_every_step_of_a_race_says_so(kind):
+    def sleeping():
+        yield Do("sleep", "nap", "1h")
+
+    def waiting():
+        yield Do("wait_for_event", "wait", event="x/y", timeout="1h")
+
+    answer = Server(declare(kind, race(branch("a"), sleeping, waiting))).call()
+    assert [op["opts"]["parallelMode"] for op in answer.json] == ["race"] * 3
+
+
+@both
+def test_steps_before_and_after_a_race_and_in_other_groups_do_not(kind):
+    def script(ctx):
+        yield Do("run", "before", lambda: 1)
+        yield Both(branch("a"), branch("b"), mode="race")
+        yield Both(branch("c"), branch("d"))
+        yield Do("sleep", "after", "1h")
+
+    server = Server(declare(kind, script))
+    server.run(each=True)
+    opts = {op["name"]: op["opts"] for _, answer in server.calls if answer.status == 206 for op in answer.json}
+    for name in ("before", "c", "d", "after"):
+        assert "parallelMode" not in opts[name], f"{name} is not in the race"
+
+
+@both
+@modes
+@pytest.mark.parametrize("order", list(permutations("abc")), ids="".join)
+def test_the_first_to_finish_wins(kind, each, order):
+    server = Server(declare(kind, race(branch("a"), branch("b"), branch("c"), after="z")))
+    assert run(server, *order, each=each).json == [order[0], "z"]
+
+
+@both
+@modes
+@pytest.mark.parametrize(
+    ("order", "winner"),
+    [("abc", "a-b"), ("cab", "c"), ("acb", "c"), ("cba", "c"), ("abcd", "a-b")],
+)
+def test_the_branch_whose_last_step_finished_first_wins(kind, each, order, winner):
+    server = Server(declare(kind, race(branch("a", "b"), branch("c"))))
+    expected = winner if each or winner == "c" else "c"  # together, "b" is found only after "c"
+    assert run(server, *order, each=each).json == [expected]
+
+
+@both
+def test_the_winner_stays_the_winner_when_the_others_finish(kind):
+    fn = declare(kind, race(branch("a", "b"), branch("c"), after="z"))
+    server = Server(fn)
+    for step_id in ("c", "a"):
+        server.remember(step_id, {"data": step_id})
+        assert server.call().ops == [("StepRun", "z")]
+    server.remember("z", {"data": "z"})
+    assert server.call().json == ["c", "z"]
+
+
+@both
+@modes
+def test_a_branch_without_steps_wins_at_once(kind, each):
+    server = Server(declare(kind, race(branch("a"), lambda: "plain", after="z")))
+    assert server.run(each=each).json == ["plain", "z"]
+    assert len(server.calls) == 2
+
+
+@both
+def test_a_race_of_one(kind):
+    assert Server(declare(kind, race(branch("a", "b"), after="z"))).run(each=True).json == ["a-b", "z"]
+
+
+@both
+def test_a_race_of_none(kind):
+    assert Server(declare(kind, race(after="z"))).run().json == ["z"]
+
+
+@both
+@pytest.mark.parametrize("mode", ["Race", "any", "", 5, True], ids=repr)
+def test_an_unknown_mode_is_a_clear_error(kind, mode):
+    def script(ctx):
+        yield Both(branch("a"), mode=mode)
+
+    answer = Server(declare(kind, script)).call()
+    assert (answer.status, answer.json["name"]) == (400, "ConfigurationError")
+    assert repr(mode) in answer.json["message"]
+
+
+def failing(step_id):
+    def script():
+        yield Do("run", step_id, raising, NonRetriableError("no"))
+
+    return script
+
+
+def raising(error):
+    raise error
+
+
+@both
+@modes
+def test_a_winner_that_fails_fails_the_race(kind, each):
+    def script(ctx):
+        try:
+            return list((yield Both(failing("a"), branch("b"), mode="race")))
+        except StepError as error:
+            return str(error)
+
+    assert run(Server(declare(kind, script)), "a", each=each).json == "no"
+    assert run(Server(declare(kind, script)), "b", each=each).json == ["b"]
+
+
+@both
+@modes
+def test_a_race_within_a_group_and_a_group_within_a_race(kind, each):
+    def inner_race():
+        return list((yield Both(branch("a"), branch("b"), mode="race")))
+
+    def inner_group():
+        return list((yield Both(branch("c"), branch("d"))))
+
+    def script(ctx):
+        first = list((yield Both(inner_race, branch("e"))))
+        second = list((yield Both(inner_group, branch("f"), mode="race")))
+        return [*first, *second, (yield Do("run", "z", lambda: "z"))]
+
+    server = Server(declare(kind, script))
+    assert run(server, "b", "e", "c", "d", each=each).json == [["b"], "e", ["c", "d"], "z"]
+    server = Server(declare(kind, script))
+    assert run(server, "e", "a", "f", each=each).json == [["a"], "e", "f", "z"]
+
+
+@both
+@modes
+def test_the_same_ids_in_a_race_and_behind_it(kind, each):
+    def tick(value, times):
+        def script():
+            results = []
+            for _ in range(times):
+                results.append((yield Do("run", "tick", lambda: value)))  # noqa: PERF401
+            return results
+
+        return script
+
+    def script(ctx):
+        winner = list((yield Both(tick("x", 3), tick("y", 1), mode="race")))
+        after = yield Do("run", "tick", lambda: "after")
+        return [*winner, after]
+
+    server = Server(declare(kind, script))
+    assert server.run(each=each, pick=lambda keys: keys[-1]).json == [["y"], "after"]
+    server = Server(declare(kind, script))
+    answer = server.run(each=each)
+    assert answer.json[1] == "after"
+
+
+@both
+def test_a_step_behind_a_race_keeps_its_id_while_losers_go_on(kind):
+    """A loser that is called again after the race must not shift the IDs behind it."""
+    ran = []
+
+    def loser():
+        results = []
+        for _ in range(3):
+            results.append((yield Do("run", "tick", ran.append, "loser")))  # noqa: PERF401
+        return "loser"
+
+    def winner():
+        return (yield Do("run", "win", lambda: "winner"))
+
+    def script(ctx):
+        first = list((yield Both(loser, winner, mode="race")))
+        results = []
+        for number in range(3):
+            results.append((yield Do("run", "tick", lambda number=number: number)))  # noqa: PERF401
+        return [*first, *results]
+
+    for order in (["win"], ["tick"], ["win", "tick"], ["tick", "win"]):
+        answer = run(Server(declare(kind, script)), *order)
+        assert answer.json in (["winner", 0, 1, 2], ["loser", 0, 1, 2]), answer
+
+
+def test_a_loser_with_a_cleanup_is_cleaned_up():
+    import asyncio
+
+    log = []
+
+    async def handler(ctx):
+        async def slow():
+            try:
+                return await ctx.step.run("slow", lambda: "slow")
+            finally:
+                await asyncio.sleep(0)
+                log.append("cleaned up")
+
+        won = await ctx.group.parallel([slow, lambda: ctx.step.run("quick", lambda: "quick")], mode="race")
+        return [*won, await ctx.step.run("z", lambda: "z")]
+
+    server = Server(function(handler))
+    server.remember("quick", {"data": "quick"})
+    assert server.call().ops == [("StepRun", "z")]
+    assert log == ["cleaned up"]
