@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         Timeouts,
     )
     from inngest_serverless.functions import Function, create_function
+    from inngest_serverless.gcp.handler import inngest_gcf, inngest_gcf_async
     from inngest_serverless.middleware import CallInput, CallOutput, Middleware
     from inngest_serverless.options import register
     from inngest_serverless.signatures import sign, validate_signature
@@ -96,6 +97,8 @@ __all__ = [
     "cron_trigger",
     "dev_server_url",
     "event_trigger",
+    "inngest_gcf",
+    "inngest_gcf_async",
     "inngest_lambda",
     "is_dev",
     "now_millis",
@@ -150,6 +153,7 @@ _HOMES = {
         "Timeouts",
     ),
     "inngest_serverless.functions": ("Function", "create_function"),
+    "inngest_serverless.gcp.handler": ("inngest_gcf", "inngest_gcf_async"),
     "inngest_serverless.middleware": ("CallInput", "CallOutput", "Middleware"),
     "inngest_serverless.options": ("register",),
     "inngest_serverless.signatures": ("sign", "validate_signature"),

@@ -138,9 +138,7 @@ class Event(Generic[D]):  # noqa: PLW1641 - events can change, so they have no h
             EventValidationError: It has no name, its data is no JSON object, its time is no positive number of
                 milliseconds, or its data does not fit its type.
         """
-        document = self.to_dict()
-        check_event(document)
-        self.from_dict(document)
+        event_json(self)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Event) and all(getattr(self, key) == getattr(other, key) for key in Event.__slots__)
@@ -232,12 +230,15 @@ def event_json(event: Event[Any] | Mapping[str, Any]) -> dict[str, Any]:
     """The JSON object of an event that is to be sent.
 
     Raises:
-        EventValidationError: A field is missing or wrong.
+        EventValidationError: A field is missing or wrong, or the data does not fit the type of event.
     """
     if not isinstance(event, (Event, Mapping)):
         raise _no_event(event)
     document = event.to_dict() if isinstance(event, Event) else dict(event)
     check_event(document)
+    if isinstance(event, Event):
+        # Who receives it would refuse for good what does not fit.
+        type(event).from_dict(document)
     return document
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from typing import Any, Generic, Protocol, TypeVar, overload
 
     from inngest_serverless.engine.context import AsyncContext, Context
-    from inngest_serverless.events import Event
     from inngest_serverless.flow_control import (
         Batch,
         Cancel,
@@ -163,13 +162,14 @@ def create_function(
         name: The name to show; the ID if not given.
         trigger: One trigger or several, from ``event_trigger`` and ``cron_trigger``.
         retries: How often a step or the function is tried again, 0 to 20.
-        idempotency: A CEL expression; events that give the same value start one run within 24 hours.
+        idempotency: A CEL expression; events that give the same value start one run within 24 hours. It takes the place
+            of ``rate_limit``.
         concurrency: How many steps may run at the same time; at most two limits.
         throttle: How many runs may start in a period; the others wait.
         rate_limit: How many runs may start in a period; the others are dropped.
         debounce: Start one run when no event has come for a while.
         priority: Which runs go first.
-        batch_events: Start one run for several events.
+        batch_events: Start one run for several events; not with ``cancel``, ``debounce``, ``priority``, ``singleton``.
         cancel: Events that cancel runs; at most five.
         singleton: At most one run at a time.
         timeouts: How long a run may take to start and to end.

@@ -15,12 +15,14 @@ and for every sending of events, by a step or by a client::
     after_send_events    their IDs, or what went wrong                     (in reverse order of the list)
 
 A hook may be a coroutine function; then it serves async functions only. What a hook raises becomes the failure of the
-call. Source: docs/protocol.md, section 5.
+step whose body has just run, and of the call otherwise; the user's code cannot catch it.
+Source: docs/protocol.md, section 5.
 """
 
 from __future__ import annotations
 
 from inngest_serverless.errors import ConfigurationError
+from inngest_serverless.functions import is_coroutine_function
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,6 +133,9 @@ class Middleware:
         """Events were sent, or not: the IDs that went through, and what went wrong."""
 
 
+_NAMES = [name for name in vars(Middleware) if not name.startswith("_")]
+
+
 class Hooks:
     """The middleware of one call, or of one client.
 
@@ -143,6 +148,20 @@ class Hooks:
         self._middleware = [_instance(source) for source in sources]
         self._begun = False
         self._ended = False
+
+    def check_sync(self, function_id: str) -> None:
+        """Check that the hooks can serve a function that is not async.
+
+        Raises:
+            ConfigurationError: One of them is a coroutine function.
+        """
+        for middleware in self._middleware:
+            for hook in _NAMES:
+                if is_coroutine_function(getattr(middleware, hook)):
+                    raise ConfigurationError(
+                        f"hook {hook} of middleware {type(middleware).__name__} is a coroutine function, but function "
+                        f"{function_id!r} is not async: make the hook a plain function, or the function 'async def'"
+                    )
 
     def transform_input(self, call: CallInput) -> Generator[Any, Any, None]:
         """Run the hooks of that name."""

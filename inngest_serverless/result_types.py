@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     ResultType = TypedJson
 
-__all__ = ["is_open", "result_type"]
+__all__ = ["exhausted", "is_open", "result_type"]
 
 _PLAIN_TYPES = {None, bool, int, float, str, list, dict, object, type(None)}
 _PLAIN_WORDS = {"", "None", "bool", "int", "float", "str", "list", "dict", "object"} | {
@@ -50,9 +50,9 @@ def result_type(source: Any) -> ResultType | None:
         source: A function with a return annotation, or a type itself.
     """
     function = source
-    if source.__class__ is not FunctionType or hasattr(source, "__wrapped__"):
+    if type(source) is not FunctionType or hasattr(source, "__wrapped__"):
         function = _innermost(source)
-        if function.__class__ is not FunctionType:
+        if type(function) is not FunctionType:
             return None if function is None else _of_type(function)
     code = function.__code__
     try:
@@ -63,6 +63,11 @@ def result_type(source: Any) -> ResultType | None:
     if known is not None and known[1] is annotation:
         return known[2]
     return _of_function(function, code, annotation)
+
+
+def exhausted(value: Any) -> Any:
+    """An iterator as a list, as it can be read only once; anything else as it is."""
+    return list(value) if hasattr(type(value), "__next__") else value
 
 
 def is_open(kind: Any) -> bool:
@@ -123,23 +128,24 @@ def _keep(owner: Any, annotation: Any, found: ResultType | None) -> None:
 def _innermost(source: Any) -> Any:
     """The function that says what is returned, behind decorators, partials and callable objects; or a type; or None."""
     for _ in range(_MOST_LAYERS):
-        if isinstance(source, MethodType):
+        # Not by isinstance: a mock may claim to be of any class.
+        kind = type(source)
+        inner: Any = getattr(source, "__wrapped__", None)
+        if kind is MethodType:
             source = source.__func__
-            continue
-        if isinstance(source, partial):
+        elif issubclass(kind, partial):
             source = source.func
-            continue
-        if source.__class__ is not FunctionType and (isinstance(source, type) or _is_generic(source)):
+        elif issubclass(kind, type) or (kind is not FunctionType and _is_generic(source)):
             return source
-        inner = getattr(source, "__wrapped__", None)
-        if inner is not None and not _says_something_else(source, inner):
+        elif inner is not None and not _says_something_else(source, inner):
             source = inner
-        elif source.__class__ is FunctionType:
+        elif kind is FunctionType:
             return source
         else:
-            source = getattr(type(source), "__call__", None)  # noqa: B004 - not whether it can be called, but by what
-            if not (source.__class__ is FunctionType or isinstance(source, partial) or hasattr(source, "__wrapped__")):
+            inner = getattr(kind, "__call__", None)  # noqa: B004 - not whether it can be called, but by what
+            if not (issubclass(type(inner), (FunctionType, partial)) or hasattr(inner, "__wrapped__")):
                 return None
+            source = inner
     return None
 
 

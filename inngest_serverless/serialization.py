@@ -52,17 +52,17 @@ def encode_output(value: Any, source: str, kind: TypedJson | None = None) -> str
 
 
 def plain_output(value: Any, source: str, kind: TypedJson | None) -> Any:
-    """What a user's code returned, written as its type asks: ``encode_output`` needs no type any more.
+    """What a user's code returned, as middleware is shown it: written as its type asks, and known to have a JSON form.
 
     Raises:
-        OutputError: As ``encode_output``.
+        OutputError: As ``encode_output``, to which it may still be given, then without its type.
     """
-    if kind is None:
-        return value
     try:
-        return kind.write(value, source)
+        data = value if kind is None else kind.write(value, source)
+        encode(data)
     except (TypeError, ValueError, RecursionError) as error:
         raise _output_error(value, source, error) from None
+    return data
 
 
 def _output_error(value: Any, source: str, error: Exception) -> OutputError:

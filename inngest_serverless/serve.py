@@ -8,6 +8,8 @@ Source: docs/protocol.md, sections 1, 2 and 6 to 8.
 
 from __future__ import annotations
 
+import sys
+
 from inngest_serverless.engine.invocation import Invocation
 from inngest_serverless.errors import CallRequestError, ConfigurationError, SignatureError, TransportError
 from inngest_serverless.functions import index_functions
@@ -71,7 +73,9 @@ class App:
         self._middleware = tuple(middleware)
         for function in self._functions.values():
             # Made once for nothing, so that a wrong one is told of when the module is imported.
-            make_hooks((*self._middleware, *function.middleware))
+            hooks = make_hooks((*self._middleware, *function.middleware))
+            if hooks is not None and not function.is_async:
+                hooks.check_sync(function.id)
         self._logger = logger
         self._keys = settings.signing_keys
         self._api = InngestApi(settings)
@@ -172,8 +176,12 @@ class App:
 
     def _invocation(self, function: Function[Any], call: CallRequest) -> Invocation:
         sources = (*self._middleware, *function.middleware)
-        hooks = make_hooks(sources)
-        return Invocation(function, call, self.settings.app_id, self._now, hooks, self._logger)
+        if "opentelemetry.trace" in sys.modules:
+            # Somebody traces: so do we.
+            from inngest_serverless.tracing import with_tracing
+
+            sources = with_tracing(sources)
+        return Invocation(function, call, self.settings.app_id, self._now, make_hooks(sources), self._logger)
 
     # What GET does.
 

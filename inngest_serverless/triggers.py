@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from typing import Any
 
+    Types = dict[str | None, Any]
+else:
+    Types = dict
+
 __all__ = ["Trigger", "cron_trigger", "event_trigger"]
 
 _CRON_FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day of month", 1, 31), ("month", 1, 12), ("day of week", 0, 6))
@@ -128,7 +132,7 @@ def types_by_event(triggers: Sequence[Trigger]) -> Mapping[str | None, Any]:
     Raises:
         ConfigurationError: There are two of one name.
     """
-    types: dict[str | None, Any] = {}
+    types = _EventTypes()
     for item in triggers:
         if item.event_type is not None and types.setdefault(item.event, item.event_type) is not item.event_type:
             raise ConfigurationError(
@@ -140,6 +144,16 @@ def types_by_event(triggers: Sequence[Trigger]) -> Mapping[str | None, Any]:
         kinds = [*types.values(), *(Event for item in triggers if item.event_type is None)]
         types.setdefault(INVOKED_EVENT, kinds[0] if len(kinds) == 1 else FirstFit(kinds))
     return types
+
+
+class _EventTypes(Types):
+    """Types by the names of events; a name may end in ``*``."""
+
+    def get(self, name: str | None, default: Any = None) -> Any:
+        if name in self or name is None:
+            return super().get(name, default)
+        fitting = [known for known in self if known and known.endswith("*") and name.startswith(known[:-1])]
+        return self[max(fitting, key=len)] if fitting else default
 
 
 def _cron_fault(cron: str) -> str | None:

@@ -9,6 +9,7 @@ Source: docs/protocol.md, section 4.
 from __future__ import annotations
 
 from inngest_serverless.errors import ConfigurationError, EventValidationError, OutputError, ResultTypeError
+from inngest_serverless.result_types import exhausted
 from inngest_serverless.serialization import encode
 
 TYPE_CHECKING = False
@@ -22,12 +23,18 @@ __all__ = ["TypedJson", "event_data", "event_json_data"]
 
 _BY_NAME_SINCE = (2, 11)
 _MOST_KNOWN = 4096
+# As pydantic writes a SecretStr.
+_SECRET = "**********"
 
 _event_types: dict[int, TypedJson] = {}
 
 
 class MisfitError(Exception):
     """A value that does not fit its type; the message lists the places, never the values."""
+
+
+class HiddenError(MisfitError):
+    """A value that pydantic writes as something else on purpose."""
 
 
 class TypedJson:
@@ -38,6 +45,7 @@ class TypedJson:
     """
 
     __slots__ = ("_adapter", "_is_made", "_names", "kind")
+    _is_read_again = False
 
     def __init__(self, kind: Any) -> None:
         self.kind: Any = kind
@@ -73,8 +81,13 @@ class TypedJson:
                 "was the type changed while the run was under way?"
             ) from None
 
+    @property
+    def remembered(self) -> TypedJson:
+        """The same for results that must be read again, those of steps: what cannot be is not written."""
+        return _Remembered(self)
+
     def write(self, value: Any, source: str = "the step") -> Any:
-        """The JSON value of a result, from which it can be read.
+        """The JSON value of a result, from which it can be read if that can be.
 
         A value that only stands for the type, such as a dict for a model, is taken for it.
 
@@ -84,18 +97,42 @@ class TypedJson:
         """
         if (adapter := self.adapter) is None:
             return value
+        value = exhausted(value)
         misfit: MisfitError | None = None
         unwritable: Exception = TypeError()
         for attempt in (_as_it_is, _from_python, _from_json):
             try:
                 return _form(adapter, attempt(adapter, value, self._names), self._names)
+            except HiddenError as error:
+                misfit = error
+                break
             except MisfitError as error:
                 misfit = error
             except (TypeError, ValueError, RecursionError) as error:
                 unwritable = error
         if misfit is None:
             raise unwritable
+        if not self._is_read_again:
+            try:
+                return _dump(adapter, _from_python(adapter, value, self._names), by_alias=True, round_trip=False)
+            except (MisfitError, TypeError, ValueError, RecursionError):
+                pass  # it is not even of the type: what was wrong first is told
         raise OutputError(f"{source} returned a value that does not fit its type {self}: {misfit}") from None
+
+
+class _Remembered(TypedJson):
+    __slots__ = ("_type",)
+    _is_read_again = True
+
+    def __init__(self, of: TypedJson) -> None:
+        super().__init__(of.kind)
+        self._type = of
+
+    @property
+    def adapter(self) -> TypeAdapter[Any] | None:
+        adapter = self._type.adapter
+        self._names = self._type._names  # noqa: SLF001 - one class, in two roles
+        return adapter
 
 
 def event_data(kind: Any, data: Any, event_name: str) -> Any:
@@ -201,6 +238,8 @@ def _form(adapter: TypeAdapter[Any], value: Any, names: dict[str, Any]) -> Any:
         except MisfitError as error:
             misfit = misfit or error
         else:
+            if _hides_something(form, value, again):
+                raise HiddenError("it holds a secret, which pydantic replaces by asterisks")
             if _dump(adapter, again, by_alias=by_alias) == form:
                 return form
             # It may be read as something else, and may be no more than NaN or a set in another order.
@@ -210,8 +249,12 @@ def _form(adapter: TypeAdapter[Any], value: Any, names: dict[str, Any]) -> Any:
     raise misfit or MisfitError("it cannot be read again")
 
 
-def _dump(adapter: TypeAdapter[Any], value: Any, *, by_alias: bool) -> Any:
-    return adapter.dump_python(value, mode="json", by_alias=by_alias, round_trip=True, warnings="error")
+def _hides_something(form: Any, value: Any, again: Any) -> bool:
+    return _SECRET in str(form) and bool(value != again)
+
+
+def _dump(adapter: TypeAdapter[Any], value: Any, *, by_alias: bool, round_trip: bool = True) -> Any:
+    return adapter.dump_python(value, mode="json", by_alias=by_alias, round_trip=round_trip, warnings="error")
 
 
 def _as_it_is(_adapter: TypeAdapter[Any], value: Any, _names: dict[str, Any]) -> Any:

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import os
-import time
 
 from inngest_serverless.aws.http_events import read_event
-from inngest_serverless.client import Client
-from inngest_serverless.engine.plans import Senders
-from inngest_serverless.options import make_app
-from inngest_serverless.transport import Transport, drive
+from inngest_serverless.running import make_answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, Unpack
 
-    from inngest_serverless.engine.invocation import Invocation
     from inngest_serverless.functions import Function
     from inngest_serverless.options import HandlerOptions
-    from inngest_serverless.protocol.exchange import Reply
 
     Handler = Callable[[Any, Any], dict[str, Any]]
 
@@ -49,27 +43,10 @@ def inngest_lambda(functions: Iterable[Function[Any]] | None = None, **options: 
 
     Source: docs/protocol.md, sections 1 and 10.
     """
-    app = make_app(functions, FRAMEWORK, os.environ, time.time, options)
-    transport = Transport()
-    runner = _Runner(Client.from_settings(app.settings, transport))
+    answer = make_answer(functions, FRAMEWORK, os.environ, options)
 
     def handler(event: Any, _context: Any) -> dict[str, Any]:
         request, write = read_event(event)
-        return write(drive(app.handle(request), transport.send, runner.run))
+        return write(answer(request))
 
     return handler
-
-
-class _Runner:
-    """Runs invocations, each the way its function is written."""
-
-    def __init__(self, client: Client) -> None:
-        self._senders = Senders(client.deliver, client.send_signal)
-        self._async_senders = Senders(client.deliver_async, client.send_signal_async)
-
-    def run(self, invocation: Invocation) -> Reply:
-        if invocation.function.is_async:
-            from inngest_serverless.engine.rendezvous import warm_loop
-
-            return warm_loop().run(invocation, self._async_senders)
-        return invocation.run(self._senders)

@@ -9,7 +9,7 @@ Source: docs/protocol.md, sections 4 and 5.
 from __future__ import annotations
 
 from inngest_serverless.engine.ledger import NewStep
-from inngest_serverless.engine.plans import is_awaitable
+from inngest_serverless.engine.plans import is_awaitable, planned
 from inngest_serverless.engine.steps import Step, StepAI
 
 TYPE_CHECKING = False
@@ -54,7 +54,7 @@ async def _carry_out(
         await meeting.begin_hooks(ledger.hooks)
     if found.__class__ is not NewStep:
         return read(found, step_id, source)
-    found.plan = plan(*args)
+    found.plan = planned(step_id, plan, args)
     await meeting.arrive(found)
     await _run_body(ledger, found)
     return await meeting.depart()

@@ -64,6 +64,7 @@ class _Exploration:
         self._resume: Callable[[], None] | None = None
 
     def results(self) -> tuple[Any, ...]:
+        self._ledger.check("of a parallel group")
         self._explore_all()
         ledger = self._ledger
         if self._ended and (self._race or self._interrupt is None):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from inngest_serverless.middleware import Hooks
     from inngest_serverless.protocol.call import CallRequest
     from inngest_serverless.protocol.exchange import Reply
+    from inngest_serverless.result_types import ResultType
 
 __all__ = ["Invocation"]
 
@@ -134,14 +135,14 @@ class Invocation:
             value, error = yield EXECUTE
             ledger = self._ledger
             if ledger.fault is not None:
-                raise ledger.fault
+                raise ledger.fault  # noqa: TRY301 - as if the hook had been called here
             if self._is_report():
                 yield from hooks.end(None)
                 reply = self.conclude(None, None)
             else:
-                output = CallOutput(None, *self._settle(value, error))
+                output = CallOutput(None, *self._written(*self._settle(value, error)))
                 yield from hooks.end(output)
-                reply = self._final_reply(output.data, output.error)
+                reply = self._final_reply(output.data, output.error, None)
             yield from hooks.respond()
         except Exception as raised:  # noqa: BLE001 - what a hook raises is the failure of the call
             return failed_reply(describe(raised, self._now()))
@@ -154,7 +155,7 @@ class Invocation:
             return steps_reply(ledger.report)
         if ledger.target is not None and ledger.running is None:
             return self._target_missing(ledger.target)
-        return self._final_reply(*self._settle(output, error))
+        return self._final_reply(*self._settle(output, error), result_type(self.function.handler))
 
     def _is_report(self) -> bool:
         """Whether the call only reports steps, or that one was not met."""
@@ -162,7 +163,7 @@ class Invocation:
         return ledger.report is not None or (ledger.target is not None and ledger.running is None)
 
     def _settle(self, output: Any, error: BaseException | None) -> tuple[Any, BaseException | None]:
-        """What the function returned, as JSON takes it, and what it failed with."""
+        """What the function came to, given what it returned or raised."""
         running = self._ledger.running
         if running is not None:
             message = f"the function ended while step {running.step_id!r} was still running in another thread"
@@ -172,17 +173,23 @@ class Invocation:
         if is_awaitable(output):
             close_awaitable(output)
             way_out = "await it" if self.function.is_async else "declare it and its decorators with 'async def'"
-            return None, ConfigurationError(f"function {self.function.id!r} returned an awaitable: {way_out}")
+            return None, ConfigurationError(f"{self._source} returned an awaitable: {way_out}")
+        return output, None
+
+    def _written(self, output: Any, error: BaseException | None) -> tuple[Any, BaseException | None]:
+        """The same as middleware is shown it."""
+        if error is not None:
+            return None, error
         try:
             return plain_output(output, self._source, result_type(self.function.handler)), None
         except Exception as failure:  # noqa: BLE001 - whatever writing the user's value raises is the failure
             return None, failure
 
-    def _final_reply(self, data: Any, error: BaseException | None) -> Reply:
+    def _final_reply(self, output: Any, error: BaseException | None, kind: ResultType | None) -> Reply:
         if error is not None:
             return failed_reply(describe(error, self._now()))
         try:
-            return returned_reply(encode_output(data, self._source))
+            return returned_reply(encode_output(output, self._source, kind))
         except Exception as failure:  # noqa: BLE001 - whatever encoding the user's value raises is the failure
             return failed_reply(describe(failure, self._now()))
 

@@ -294,6 +294,15 @@ class Ledger:
         self.fault = fault
         self._close([])
 
+    def check(self, place: str) -> None:
+        """Leave code that goes on although it is being left.
+
+        Raises:
+            Interrupt: The call has its answer already, or sync code is being left at a new step.
+        """
+        if self._halted and self.running is None:
+            raise Interrupt(place)
+
     def interrupt(self) -> None:
         """Book that sync code is left at a new step: until ``resume``, every further step leaves it as well."""
         self.interrupted = True

@@ -21,7 +21,7 @@ from inngest_serverless.protocol.opcodes import (
     WAIT_FOR_EVENT,
     WAIT_FOR_SIGNAL,
 )
-from inngest_serverless.result_types import result_type
+from inngest_serverless.result_types import exhausted, result_type
 from inngest_serverless.serialization import json_fault
 
 TYPE_CHECKING = False
@@ -50,6 +50,7 @@ __all__ = [
     "plan_sleep_until",
     "plan_wait_for_event",
     "plan_wait_for_signal",
+    "planned",
     "read_event",
     "read_fetched",
     "read_nothing",
@@ -79,6 +80,18 @@ class Senders:
         self.signal: Callable[[str, Any], Any] = signal
 
 
+def planned(step_id: str, plan: Callable[..., Plan], args: tuple[Any, ...]) -> Plan:
+    """What a new step wants.
+
+    Raises:
+        ConfigurationError: Its arguments are wrong; the message names the step.
+    """
+    try:
+        return plan(*args)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"step {step_id!r}: {error}") from None
+
+
 def plan_run(
     tool: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], output_type: Any
 ) -> Plan:
@@ -90,7 +103,11 @@ def plan_run(
             f"{tool} takes a function and its arguments, not {type(function).__name__}: "
             f"write {tool}('id', function, argument), without calling the function"
         )
-    return Plan(STEP_RUN, {"type": tool}, lambda: function(*args, **kwargs), result_type(output_type or function))
+    kind = result_type(output_type or function)
+    if kind is None:
+        return Plan(STEP_RUN, {"type": tool}, lambda: function(*args, **kwargs))
+    # A generator runs here, where what it raises is the step's failure.
+    return Plan(STEP_RUN, {"type": tool}, lambda: exhausted(function(*args, **kwargs)), kind.remembered)
 
 
 def plan_send_event(ledger: Ledger, send: Senders, events: Any) -> Plan:

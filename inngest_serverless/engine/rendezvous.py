@@ -39,7 +39,7 @@ GRACE_SECONDS = 1.0
 _DISMISSALS = 3
 # How long a targeted step may stay out of sight while tasks wait for something other than steps.
 SEARCH_SECONDS = 10.0
-_THREAD_SECONDS = 0.5
+_STRANGER_SECONDS = 0.5
 
 
 class _RestingSelector(DefaultSelector):
@@ -51,6 +51,25 @@ class _RestingSelector(DefaultSelector):
         if (timeout is None or timeout > 0) and self.on_rest is not None and self.on_rest(timeout):
             timeout = 0
         return super().select(timeout)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """A loop that knows how many threads work for it.
+
+    Attributes:
+        jobs: The calls of ``run_in_executor`` (and so of ``asyncio.to_thread``) that have not ended.
+    """
+
+    jobs = 0
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
+        future = super().run_in_executor(executor, func, *args)
+        self.jobs += 1
+        future.add_done_callback(self._job_done)
+        return future
+
+    def _job_done(self, _future: asyncio.Future[Any]) -> None:
+        self.jobs -= 1
 
 
 class _Tasks:
@@ -81,10 +100,11 @@ class WarmLoop:
         self.tasks: _Tasks = _Tasks()
         selector, tasks = self.selector, self.tasks
 
-        loops: list[asyncio.AbstractEventLoop] = []
+        self._loops: list[_Loop] = []
+        loops = self._loops
 
         def make_loop() -> asyncio.AbstractEventLoop:
-            loop = asyncio.SelectorEventLoop(selector)
+            loop = _Loop(selector)
             loops.append(loop)
             loop.set_task_factory(tasks.make)  # type: ignore[arg-type]
             return loop
@@ -105,13 +125,17 @@ class WarmLoop:
             self._break_off()
             raise
 
+    def jobs(self) -> int:
+        """How many threads work for the loop."""
+        return sum(loop.jobs for loop in self._loops)
+
     def _break_off(self) -> None:
         # What ends the tasks must not count as one of them.
         self.tasks.made = []
         self.runner.run(_end_all())
 
 
-def _close(runner: asyncio.Runner, loops: list[asyncio.AbstractEventLoop]) -> None:
+def _close(runner: asyncio.Runner, loops: list[_Loop]) -> None:
     # Somebody else may have closed the loop before.
     if any(not loop.is_closed() for loop in loops):
         runner.close()
@@ -159,7 +183,6 @@ class Rendezvous:
         self._tasks: list[asyncio.Task[Any]] = []
         self._turns: dict[str, asyncio.Future[None]] = {}
         self._arrived: dict[str, asyncio.Future[None]] = {}
-        self._parked: set[asyncio.Task[Any] | None] = set()
         self._search: asyncio.TimerHandle | None = None
         self._hooks_begun: asyncio.Event | None = None
         ledger.has_tasks = True
@@ -232,7 +255,6 @@ class Rendezvous:
         if verdict is REPORT:
             self._finish()
         self._arrived[step.key] = future = asyncio.get_running_loop().create_future()
-        self._parked.add(asyncio.current_task())
         try:
             await future
         except asyncio.CancelledError:
@@ -275,11 +297,11 @@ class Rendezvous:
     def _search_delay(self, timeout: float | None) -> float:
         """How long a task may yet come to the targeted step behind a wait for something other than steps."""
         # Beside the loop's own wake-up pipe, a registered file means that somebody waits for the network.
-        if timeout is not None or len(self._warm.selector.get_map()) > 1:
+        files = len(self._warm.selector.get_map()) > 1
+        if timeout is not None or files or self._warm.jobs():
             return SEARCH_SECONDS
-        # Who waits for a thread looks like who waits for a task; the function itself mostly does the latter.
-        others = any(not task.done() and task not in self._parked for task in self._tasks)
-        return _THREAD_SECONDS if others else 0
+        # Somebody may still be woken by a thread that the loop does not know.
+        return 0 if self.is_alone() else _STRANGER_SECONDS
 
     def _main_done(self, _task: asyncio.Task[Any]) -> None:
         # A body that is running in another task has to come to its end: its result must not be lost.

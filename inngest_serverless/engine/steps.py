@@ -20,6 +20,7 @@ from inngest_serverless.engine.plans import (
     plan_sleep_until,
     plan_wait_for_event,
     plan_wait_for_signal,
+    planned,
     read_event,
     read_fetched,
     read_nothing,
@@ -78,7 +79,7 @@ class _Face:
             _begin_hooks(ledger, step_id)
         if found.__class__ is not NewStep:
             return read(found, step_id, source)
-        found.plan = plan(*args)
+        found.plan = planned(step_id, plan, args)
         if ledger.decide(found) is RUN:
             _run_body(ledger, found)
         ledger.interrupt()

@@ -9,6 +9,7 @@ import json
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from inngest_serverless.durations import parse_duration, to_instant
@@ -174,7 +175,7 @@ def retry_after_ms(retry_after: str | None) -> int | None:
         delay = int(retry_after) * _SECOND_MS
     else:
         try:
-            delay = _instant_ms(retry_after) - int(time.time() * _SECOND_MS)
+            delay = _instant_ms(retry_after) - ceil(time.time() * _SECOND_MS)
         except ConfigurationError:
             return None
     low, high = _RETRY_AFTER_LIMITS_MS

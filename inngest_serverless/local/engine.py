@@ -18,7 +18,8 @@ from inngest_serverless.local.calls import call_body, call_headers, call_url, wa
 from inngest_serverless.local.conditions import check_condition, holds
 from inngest_serverless.local.ids import Ids, seeded_ids
 from inngest_serverless.local.internal_events import ending_events, invocation_event, invocation_memo
-from inngest_serverless.local.runner import LONGEST_WAIT_MS, Runner, Surroundings
+from inngest_serverless.local.openings import LONGEST_WAIT
+from inngest_serverless.local.runner import Runner, Surroundings
 from inngest_serverless.local.runs import EngineError, Moment, Registered, Run
 from inngest_serverless.local.waits import Waits
 from inngest_serverless.protocol.signing import SigningKey
@@ -237,8 +238,7 @@ class Engine:
         return self._endpoint("POST", call_url(call.run.function.url, call.target), headers, body)
 
     def _invoke(self, run: Run, step: ReportedStep) -> None:
-        timeout = step.opts.get("timeout")
-        delay_ms = wake_ms(timeout, self.agenda.now_ms) if timeout else LONGEST_WAIT_MS
+        delay_ms = wake_ms(step.opts.get("timeout") or LONGEST_WAIT, self.agenda.now_ms)
         event = self._complete_event(invocation_event(run, step, self.agenda.now_ms + delay_ms))
         function = self.functions.get(step.opts.get("function_id") or "")
         if function is None:
@@ -266,7 +266,7 @@ def _is_started(function: Registered, event: dict[str, Any]) -> bool:
 
 
 def _is_named(pattern: str, name: str) -> bool:
-    """Whether an event's name is the one of a trigger, which may end with ``*``; internal events are not meant by that."""
+    """Whether a trigger means an event. One that ends with ``*`` means many, but no internal ones."""
     if not pattern.endswith("*"):
         return pattern == name
     return name.startswith(pattern[:-1]) and name.startswith(_INTERNAL) <= pattern.startswith(_INTERNAL)

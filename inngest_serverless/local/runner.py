@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inngest_serverless.local.calls import BACKOFF_JITTER_MS, UNTARGETED, Call, backoff_ms, wake_ms
-from inngest_serverless.local.conditions import ConditionError, check_condition
+from inngest_serverless.local.openings import read_opening
 from inngest_serverless.local.outside import OUTSIDE, OutsideError, ask_outside
 from inngest_serverless.local.replies import CallFailed, Reported, Returned, read_reply
 from inngest_serverless.local.runs import FIRST_CALL, EngineError, Moment
+from inngest_serverless.local.waits import WaitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from inngest_serverless.local.runs import ReportedStep, Run, State
     from inngest_serverless.local.waits import Waits
 
-__all__ = ["LONGEST_WAIT_MS", "Runner", "Surroundings"]
+__all__ = ["Runner", "Surroundings"]
 
-LONGEST_WAIT_MS = 366 * 24 * 3_600_000
 MAX_STEPS = 1_000
 _RUNNING = "running"
+_FINISHED = {"StepRun", "StepError", "StepFailed"}
 
 
 class Surroundings(NamedTuple):
@@ -45,14 +45,6 @@ class Surroundings(NamedTuple):
     exchange: Callable[[Call], HttpReply]
     invoke: Callable[[Run, ReportedStep], None]
     ended: Callable[[Run, str], None]
-
-
-class _Effect(Enum):
-    """What comes of a reported step."""
-
-    NONE = auto()
-    CHANGE = auto()
-    RETRY = auto()
 
 
 class Runner:
@@ -170,7 +162,7 @@ class Runner:
 
     def _fail(self, call: Call, error: dict[str, Any], reason: str = "") -> None:
         call.run.status, call.run.error = "failed", error
-        self._end(call, "Failed", detail=_told(error), reason=reason)
+        self._end(call, "Failed", detail=_told(error), reason=reason or error["name"])
 
     def _end(self, call: Call, kind: str, *, detail: str = "", reason: str = "") -> None:
         call.run.open.clear()
@@ -189,10 +181,13 @@ class Runner:
         if len(reported.steps) > 1:
             run.is_parallel = True
         known = run.state if len(reported.steps) > 1 else None
-        effects = {self._take_step(call, step, reported, known) for step in reported.steps}
-        if _Effect.RETRY in effects:
+        news = [step for step in reported.steps if _is_news(run, step)]
+        # All of them at first, or one that finishes at once would lead to the next call before the others are known.
+        run.open.update((step.key, step) for step in news if step.op not in _FINISHED)
+        retries = [self._take_step(call, step, reported, known) for step in news]
+        if any(retries):
             self._retry(call, reported.retry_after_ms)
-        elif _Effect.CHANGE not in effects:
+        if not news:
             self._check_progress(call, reported)
 
     def _check_progress(self, call: Call, reported: Reported) -> None:
@@ -208,91 +203,64 @@ class Runner:
                 f"run {run.id} of {run.function.id!r} makes no progress: the reply reports nothing new: {reported.text}"
             )
 
-    def _take_step(self, call: Call, step: ReportedStep, reported: Reported, known: State | None) -> _Effect:
-        """Do what a step asks for."""
+    def _take_step(self, call: Call, step: ReportedStep, reported: Reported, known: State | None) -> bool:
+        """Do what a step asks for; returns whether the call is to be made again."""
         run = call.run
-        if run.status != _RUNNING or step.key in run.memos:
-            return _Effect.NONE
+        if run.status != _RUNNING:
+            return False
         match step.op:
             case "StepRun":
                 self._note_call(call, step.op, step=step.step)
                 self.complete(run, step, {"data": step.data})
             case "StepError" if not (reported.is_final or call.is_last):
                 self._note_call(call, step.op, step=step.step, detail=_told(step.error))
-                return _Effect.RETRY
+                return True
             case "StepError" | "StepFailed":
                 self._note_call(call, "StepFailed", step=step.step, detail=_told(step.error))
                 self.complete(run, step, {"error": step.error})
             case op if op in OUTSIDE:
                 return self._ask_outside(call, step)
-            case _ if step.key in run.open:
-                return _Effect.NONE
             case _:
                 self._open(call, step, known)
-        return _Effect.CHANGE
+        return False
 
     def _open(self, call: Call, step: ReportedStep, known: State | None) -> None:
-        run, opts = call.run, step.opts
-        run.open[step.key] = step
-        match step.op:
-            case "StepPlanned":
-                self._note_opened(call, step)
-                self._schedule(Call(run, self._ids.job(), step.key, known=known))
-            case "Sleep":
-                duration = opts.get("duration") or step.name
-                self._note_opened(call, step, duration)
-                self._after(duration, run, step, None, kind="Woke")
-            case "WaitForEvent":
-                self._await_event(call, step)
-            case "WaitForSignal":
-                self._await_signal(call, step)
-            case "InvokeFunction":
-                self._note_opened(call, step, str(opts.get("function_id")))
-                self._around.invoke(run, step)
-            case _:
-                raise EngineError(f"the local engine does not know the opcode {step.op!r} of step {step.step!r}")
-
-    def _note_opened(self, call: Call, step: ReportedStep, detail: str = "") -> None:
-        self._note_call(call, step.op, step=step.step, detail=detail)
-
-    def _after(self, duration: str, run: Run, step: ReportedStep, memo: Any, *, kind: str) -> None:
-        delay_ms = wake_ms(duration, self._agenda.now_ms)
-        self._agenda.after(delay_ms, lambda: self.complete(run, step, memo, kind=kind))
-
-    def _await_event(self, call: Call, step: ReportedStep) -> None:
-        self._note_opened(call, step, step.opts.get("event") or step.name)
+        run = call.run
+        opening = read_opening(step)
+        self._note_call(call, step.op, step=step.step, detail=opening.detail)
         try:
-            check_condition(step.opts.get("if"))
-        except ConditionError as error:
-            self._fail(call, {"name": "CompileError", "message": str(error)}, "Could not compile expression")
+            self._waits.add(run, step)
+        except WaitError as refused:
+            self._fail(call, refused.error)
             return
-        self._waits.add_event(call.run, step)
-        self._after(step.opts.get("timeout") or "0s", call.run, step, None, kind="TimedOut")
+        if step.op == "StepPlanned":
+            self._schedule(Call(run, self._ids.job(), step.key, known=known))
+        if step.op == "InvokeFunction":
+            self._around.invoke(run, step)
+        if opening.until:
+            delay_ms = wake_ms(opening.until, self._agenda.now_ms)
+            self._agenda.after(delay_ms, lambda: self.complete(run, step, None, kind=opening.kind))
 
-    def _await_signal(self, call: Call, step: ReportedStep) -> None:
-        if not step.opts.get("signal"):
-            raise EngineError(f"step {step.step!r} waits for a signal without a name")
-        self._note_opened(call, step, step.opts["signal"])
-        if not self._waits.add_signal(call.run, step):
-            message = "Signal conflict; signal wait already exists for another run"
-            self._fail(call, {"name": "Error", "message": message}, message)
-            return
-        self._after(step.opts.get("timeout") or "366d", call.run, step, None, kind="TimedOut")
-
-    def _ask_outside(self, call: Call, step: ReportedStep) -> _Effect:
-        # It stays open until its last try, so that steps beside it do not lead to the next call.
-        call.run.open[step.key] = step
-        self._note_opened(call, step, str(step.opts.get("url")))
+    def _ask_outside(self, call: Call, step: ReportedStep) -> bool:
+        """Make the request that a step asks for; returns whether the call is to be made again."""
+        self._note_call(call, step.op, step=step.step, detail=str(step.opts.get("url")))
         try:
-            self.complete(call.run, step, ask_outside(step, self._fetch), kind="Answered")
+            memo = ask_outside(step, self._fetch)
         except OutsideError as failure:
-            self._note_call(
-                call, "StepFailed" if call.is_last else "StepError", step=step.step, detail=_told(failure.error)
-            )
-            if not call.is_last:
-                return _Effect.RETRY
-            self.complete(call.run, step, {"error": failure.error})
-        return _Effect.CHANGE
+            kind = "StepFailed" if call.is_last else "StepError"
+            self._note_call(call, kind, step=step.step, detail=_told(failure.error))
+            if call.is_last:
+                self.complete(call.run, step, {"error": failure.error})
+            return not call.is_last
+        self.complete(call.run, step, memo, kind="Answered")
+        return False
+
+
+def _is_news(run: Run, step: ReportedStep) -> bool:
+    if step.key in run.memos:
+        return False
+    # A request that had no success is open and is made again.
+    return step.key not in run.open or step.op in _FINISHED | OUTSIDE
 
 
 def _told(error: dict[str, Any]) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from inngest_serverless.local.conditions import holds
+from inngest_serverless.local.conditions import ConditionError, check_condition, holds
 
 if TYPE_CHECKING:
     from inngest_serverless.local.runs import ReportedStep, Run
 
-__all__ = ["Wait", "Waits"]
+__all__ = ["Wait", "WaitError", "Waits"]
 
 
 class Wait(NamedTuple):
@@ -25,6 +25,18 @@ class Wait(NamedTuple):
         return self.step.key not in self.run.open
 
 
+class WaitError(Exception):
+    """A step may not wait, and its run fails.
+
+    Attributes:
+        error: ``{name, message}``, why the run fails.
+    """
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.error = {"name": name, "message": message}
+
+
 class Waits:
     """Who waits for what. Signals may come from any thread: who takes a wait has it alone."""
 
@@ -33,9 +45,27 @@ class Waits:
         self._signals: dict[str, Wait] = {}
         self._lock = Lock()
 
-    def add_event(self, run: Run, step: ReportedStep) -> None:
-        """Let a step wait for an event."""
-        self._events.append(Wait(run, step))
+    def add(self, run: Run, step: ReportedStep) -> None:
+        """Let a step wait, if it is of a kind that does.
+
+        Raises:
+            WaitError: Its condition is not CEL, or another step waits for its signal.
+        """
+        if step.op == "WaitForEvent":
+            try:
+                check_condition(step.opts.get("if"))
+            except ConditionError as error:
+                raise WaitError("CompileError", f"Could not compile expression: {error}") from error
+            self._events.append(Wait(run, step))
+        if step.op == "WaitForSignal":
+            self._add_signal(step.opts["signal"], Wait(run, step))
+
+    def _add_signal(self, name: str, wait: Wait) -> None:
+        with self._lock:
+            other = self._signals.get(name)
+            if other is not None and not other.is_over and wait.step.opts.get("conflict") != "replace":
+                raise WaitError("Error", "Signal conflict; signal wait already exists for another run")
+            self._signals[name] = wait
 
     def take_event(self, event: dict[str, Any]) -> list[Wait]:
         """The waits that an event ends."""
@@ -43,19 +73,6 @@ class Waits:
         ended = [wait for wait in waiting if _is_awaited(wait, event)]
         self._events = [wait for wait in waiting if wait not in ended]
         return ended
-
-    def add_signal(self, run: Run, step: ReportedStep) -> bool:
-        """Let a step wait for a signal, in place of another one if it says so.
-
-        Returns:
-            Whether it may: one step at a time can wait for a signal.
-        """
-        with self._lock:
-            other = self._signals.get(step.opts["signal"])
-            if other is not None and not other.is_over and step.opts.get("conflict") != "replace":
-                return False
-            self._signals[step.opts["signal"]] = Wait(run, step)
-            return True
 
     def take_signal(self, name: str) -> Wait | None:
         """The wait that a signal ends, or None."""

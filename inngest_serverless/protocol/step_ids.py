@@ -64,7 +64,8 @@ class StepIds:
     def _take_in_branch(self, step_id: str) -> str:
         scope = self._first or self._base
         self._in_branch = False
-        # No ID of a user's has this character, so nothing but this branch can ask for what comes out.
+        # The mark stands between scopes, so it must not come from an ID.
+        step_id = step_id.replace("\0", "\0.")
         full_id = self.take(f"{scope}\0{step_id}" if scope else step_id)
         self._in_branch = True
         self._first = self._first or full_id
@@ -89,7 +90,8 @@ class StepIds:
         """End a group whose first step is ``first``: the branch around it has begun with that step, if not before."""
         self._in_branch, self._base, self._first = state
         if self._in_branch and not self._first:
-            self._first = first
+            # A scope of its own: how far the branches of a race have come when the others go on is not always the same.
+            self._first = f"{first}\0"
 
     def mark(self) -> int:
         """A point to which ``rewind`` can go back."""

@@ -61,7 +61,7 @@ OURS = {
     "inngest_serverless",
     *(f"inngest_serverless.{name}" for name in ("client", "config", "durations", "errors", "events", "failures")),
     *(f"inngest_serverless.{name}" for name in ("functions", "generics", "hooks", "inngest_api", "options")),
-    *(f"inngest_serverless.{name}" for name in ("result_types", "sending", "serialization")),
+    *(f"inngest_serverless.{name}" for name in ("result_types", "running", "sending", "serialization")),
     *(f"inngest_serverless.{name}" for name in ("serve", "transport", "triggers", "version")),
     *(f"inngest_serverless.aws{name}" for name in ("", ".handler", ".http_events")),
     *(f"inngest_serverless.engine{name}" for name in ("", ".context", ".failure", ".groups", ".interrupts")),

@@ -15,11 +15,11 @@ RUNGS = [
     {"durations", "serialization", "annotations", "typed_json", "result_types", "clock"},
     {"protocol"},
     {"config", "events", "flow_control", "triggers", "failures", "ai", "functions", "signatures"},
-    {"middleware", "hooks"},
+    {"middleware", "hooks", "encryption", "offload", "stores", "tracing"},
     {"engine", "workflow"},
     {"inngest_api", "sync", "serve"},
     {"transport", "options"},
-    {"sending", "client"},
+    {"sending", "client", "running"},
     {"aws", "gcp", "local", "testing"},
     {"cli"},
     {PACKAGE},  # the package's own __init__.py, which only names what is below

@@ -5,6 +5,7 @@ To bring in another cloud, write a ``Start`` for it and add its ``Adapter`` to `
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -16,13 +17,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from functions_framework import create_app
+from functions_framework.aio import create_asgi_app
+from httpx import ASGITransport, AsyncClient
 
 import inngest_serverless
+from inngest_serverless.gcp.framework import SERVERS, FunctionsFramework
 from inngest_serverless.local.gateway import TRIGGERS, HttpReply, from_lambda_reply, to_lambda_event
 from inngest_serverless.local.rie import LambdaRuntime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from contextlib import ExitStack
 
     Invoke = Callable[[Mapping[str, Any]], Any]
@@ -33,6 +38,8 @@ HERE = Path(__file__).parent
 ROOT = Path(inngest_serverless.__file__).parents[1]
 SERVE_URL = "https://rec.example.com/api/inngest"
 NOW = 1_795_308_509.25
+GCF_SOURCE = HERE / "recorded_app_gcf.py"
+SERVERS_OWN_HEADERS = {"connection", "content-length", "date", "server"}
 
 _FOREIGN_VARIABLES = ("INNGEST_", "AWS_LAMBDA_FUNCTION", "K_SERVICE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
@@ -55,7 +62,7 @@ class Bench:
     clock: Clock
     test: ExitStack
     session: ExitStack
-    runtimes: dict[tuple[Any, ...], LambdaRuntime] = field(default_factory=dict)
+    runtimes: dict[tuple[Any, ...], Any] = field(default_factory=dict)
     fresh: bool = False
 
 
@@ -101,11 +108,7 @@ class Caller:
 
 def in_process(bench: Bench, handler: str, env: Mapping[str, str]) -> Invoke:
     """A cold start in this process: imports the handler's module anew, with these variables and the bench's clock."""
-    for name in [name for name in os.environ if name.upper().startswith(_FOREIGN_VARIABLES)]:
-        bench.monkeypatch.delenv(name)
-    for name, value in env.items():
-        bench.monkeypatch.setenv(name, value)
-    bench.monkeypatch.setattr(time, "time", bench.clock)
+    _set_up_process(bench, env)
     module, _, attribute = handler.partition(".")
     sys.modules.pop(module, None)
     function = getattr(import_module(module), attribute)
@@ -113,18 +116,29 @@ def in_process(bench: Bench, handler: str, env: Mapping[str, str]) -> Invoke:
     return lambda event: json.loads(json.dumps(function(json.loads(json.dumps(event)), None)))
 
 
+def _set_up_process(bench: Bench, env: Mapping[str, str]) -> None:
+    for name in [name for name in os.environ if name.upper().startswith(_FOREIGN_VARIABLES)]:
+        bench.monkeypatch.delenv(name)
+    for name, value in env.items():
+        bench.monkeypatch.setenv(name, value)
+    bench.monkeypatch.setattr(time, "time", bench.clock)
+
+
 def in_lambda_runtime(bench: Bench, handler: str, env: Mapping[str, str]) -> Invoke:
     """The real Lambda runtime; started once for each handler and environment, or once more for a fresh bench."""
-    key = (handler, *sorted(env.items()))
+    runtime: LambdaRuntime = _runtime(bench, partial(LambdaRuntime, handler, cwd=HERE), (handler,), env)
+    return runtime.invoke
+
+
+def _runtime(bench: Bench, start: Callable[..., Any], what: tuple[str, ...], env: Mapping[str, str]) -> Any:
+    """A runtime in a process of its own: what it runs and its variables tell which of those that are there will do."""
+    variables = {"PYTHONPATH": str(ROOT), **env}
     if bench.fresh:
-        return _runtime(bench.test, handler, env).invoke
+        return bench.test.enter_context(start(env=variables))
+    key = (*what, *sorted(env.items()))
     if key not in bench.runtimes:
-        bench.runtimes[key] = _runtime(bench.session, handler, env)
-    return bench.runtimes[key].invoke
-
-
-def _runtime(stack: ExitStack, handler: str, env: Mapping[str, str]) -> LambdaRuntime:
-    return stack.enter_context(LambdaRuntime(handler, cwd=HERE, env={"PYTHONPATH": str(ROOT), **env}))
+        bench.runtimes[key] = bench.session.enter_context(start(env=variables))
+    return bench.runtimes[key]
 
 
 def _start_lambda(
@@ -142,8 +156,71 @@ def _start_lambda(
     return exchange
 
 
+def _start_wsgi(bench: Bench, handler: str, env: Mapping[str, str]) -> Exchange:
+    """The app that functions-framework makes for WSGI servers, in this process."""
+    _set_up_process(bench, env)
+    _keep_to_the_test(bench)
+    client = create_app(_gcf_target(handler), GCF_SOURCE, "http").test_client()
+
+    def exchange(method: str, url: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
+        sent = {name: value.encode().decode("latin-1") for name, value in headers.items()}
+        reply = client.open(url, method=method, headers=sent, data=body)
+        return HttpReply(reply.status_code, _own_headers(reply.headers.items()), reply.get_data())
+
+    return exchange
+
+
+def _start_asgi(bench: Bench, handler: str, env: Mapping[str, str]) -> Exchange:
+    """The app that functions-framework makes for ASGI servers, in this process."""
+    _set_up_process(bench, env)
+    _keep_to_the_test(bench)
+    app = create_asgi_app(_gcf_target(handler, "asgi"), GCF_SOURCE, "http")
+
+    async def send(method: str, url: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
+        async with AsyncClient(transport=ASGITransport(app)) as client:
+            sent = [(name.encode(), value.encode()) for name, value in headers.items()]
+            reply = await client.request(method, url, headers=sent, content=body)
+            return HttpReply(reply.status_code, _own_headers(reply.headers.items()), reply.content)
+
+    return lambda *request: asyncio.run(send(*request))
+
+
+def _start_framework(server: str, bench: Bench, handler: str, env: Mapping[str, str]) -> Exchange:
+    """The real functions-framework, with one of its servers."""
+    target = _gcf_target(handler, server)
+    start = partial(FunctionsFramework, target, source=GCF_SOURCE, server=server)
+    framework: FunctionsFramework = _runtime(bench, start, (server, target), env)
+
+    def exchange(method: str, url: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
+        reply = framework.exchange(method, url, headers, body)
+        return HttpReply(reply.status, _own_headers(reply.headers.items()), reply.body)
+
+    return exchange
+
+
+def _gcf_target(handler: str, server: str = "") -> str:
+    name = handler.replace(".", "_")
+    return f"asgi_{name}" if server == "asgi" else name
+
+
+def _keep_to_the_test(bench: Bench) -> None:
+    """What functions-framework changes in the process is put back after the test."""
+    for name in ("FUNCTION_TARGET", "FUNCTION_SIGNATURE_TYPE"):
+        bench.monkeypatch.setenv(name, "")
+    bench.monkeypatch.setattr(sys, "path", [*sys.path])
+
+
+def _own_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The headers without those that the server adds, the time among them."""
+    return {name.lower(): value for name, value in headers if name.lower() not in SERVERS_OWN_HEADERS}
+
+
+_GCF = "google-cloud-functions"
 ADAPTERS = [
     *[Adapter(f"aws-{name}", "aws-lambda", partial(_start_lambda, in_process, name)) for name in TRIGGERS],
+    Adapter("gcf-wsgi", _GCF, _start_wsgi),
+    Adapter("gcf-asgi", _GCF, _start_asgi),
+    *[Adapter(f"functions-framework-{name}", _GCF, partial(_start_framework, name), True) for name in SERVERS],
     *[Adapter(f"rie-{name}", "aws-lambda", partial(_start_lambda, in_lambda_runtime, name), True) for name in TRIGGERS],
 ]
 IN_PROCESS = [adapter for adapter in ADAPTERS if not adapter.is_real]

@@ -10,6 +10,7 @@ from shop import AccountCreated, Invoice, InvoiceSent, Signup
 from inngest_serverless import (
     EMAIL,
     EXTERNAL_ID,
+    AsyncContext,
     CallInput,
     CallOutput,
     Client,
@@ -77,13 +78,23 @@ class Audit(Middleware):
         assert_type(output.step_id, str | None)
         assert_type(output.error, BaseException | None)
 
-    async def before_send_events(self, events: list[dict[str, Any]]) -> None:
+    def before_send_events(self, events: list[dict[str, Any]]) -> None:
         events[0]["user"] = {}
+
+
+class AsyncAudit(Middleware):
+    async def before_execution(self) -> None:
+        await send_async(created)
 
 
 @create_function(id="audited", trigger=event_trigger(AccountCreated), middleware=[Audit, Audit()])
 def audited(ctx: Context[AccountCreated]) -> None:
     ctx.step.sleep("a", "1s")
+
+
+@create_function(id="audited-async", trigger=event_trigger("x"), middleware=[AsyncAudit])
+async def audited_async(ctx: AsyncContext) -> None:
+    await ctx.step.sleep("a", "1s")
 
 
 flow = Workflow(id="flow", trigger=event_trigger(AccountCreated), retries=2)
@@ -103,4 +114,4 @@ assert_type(is_dev(), bool)
 assert_type(dev_server_url(), str)
 assert_type(sign(b"body", "signkey-test-00", at=5.0), str)
 validate_signature(sign(b"body", "signkey-test-00", at=5.0), ["signkey-test-00"], b"body", now=5.0)
-inngest_lambda([audited, flow], app_id="core")
+inngest_lambda([audited, audited_async, flow], app_id="core")

@@ -22,7 +22,7 @@ def _name(path: Path) -> str:
 
 
 NAMES = {
-    *("__version__", "inngest_lambda"),
+    *("__version__", "inngest_lambda", "inngest_gcf", "inngest_gcf_async"),
     *("create_function", "event_trigger", "cron_trigger", "Function", "Trigger", "Workflow"),
     *("Context", "AsyncContext", "Event", "RunFailure", "EXTERNAL_ID", "EMAIL"),
     *("Batch", "Cancel", "Concurrency", "Debounce", "Priority", "RateLimit", "Singleton", "Throttle", "Timeouts"),

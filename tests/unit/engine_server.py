@@ -50,7 +50,9 @@ class Both:
         self.scripts, self.by, self.mode = scripts, by, mode
 
     def on(self, ctx):
-        return ctx.group.parallel([lambda script=script: play(ctx, script()) for script in self.scripts], mode=self.mode)
+        return ctx.group.parallel(
+            [lambda script=script: play(ctx, script()) for script in self.scripts], mode=self.mode
+        )
 
     async def on_async(self, ctx):
         async def branch(script):

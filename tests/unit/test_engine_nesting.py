@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from engine_server import Both, Do, Server, both, declare, function, hash_of
@@ -76,7 +77,7 @@ def test_a_step_in_a_task_of_a_body(spawn):
                 try:
                     async with asyncio.TaskGroup() as group:
                         group.create_task(ctx.step.run("inner", lambda: 1))
-                except* Exception as errors:
+                except* Exception as errors:  # noqa: BLE001 - raised again
                     raise errors.exceptions[0] from None
 
         return await ctx.step.run("outer", body)
@@ -208,10 +209,8 @@ def test_a_nested_step_does_not_disturb_the_ids_of_others(kind):
 
     async def native(ctx):
         async def body():
-            try:
+            with suppress(Exception):
                 await ctx.step.run("a", lambda: 1)
-            except Exception:  # noqa: BLE001, S110 - as users do
-                pass
 
         await ctx.step.run("outer", body)
         return await ctx.step.run("a", lambda: 2)
@@ -222,10 +221,8 @@ def test_a_nested_step_does_not_disturb_the_ids_of_others(kind):
 
 
 def ignoring(work):
-    try:
+    with suppress(Exception):
         work()
-    except Exception:  # noqa: BLE001, S110 - as users do
-        pass
 
 
 @both

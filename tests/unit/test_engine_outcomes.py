@@ -100,12 +100,12 @@ def test_a_step_that_must_not_be_retried(kind):
 
 @both
 def test_a_subclass_of_non_retriable_error(kind):
-    class Refused(NonRetriableError):
+    class RefusedError(NonRetriableError):
         pass
 
-    assert call(kind, "step", lambda: Refused("no")).error["name"] == "Refused"
-    assert call(kind, "step", lambda: Refused("no")).ops == [("StepFailed", "a")]
-    assert call(kind, "function", Refused).status == 400
+    assert call(kind, "step", lambda: RefusedError("no")).error["name"] == "RefusedError"
+    assert call(kind, "step", lambda: RefusedError("no")).ops == [("StepFailed", "a")]
+    assert call(kind, "function", RefusedError).status == 400
 
 
 # Functions.
@@ -185,7 +185,7 @@ def test_retry_after_an_instant(kind, place, value, instant):
 @pytest.mark.parametrize(
     "value",
     [
-        None, object(), 1.5, True, -1, "", "soon", "-5s", timedelta(seconds=-1), timedelta(days=400), 10**40,
+        None, object, 1.5, True, -1, "", "soon", "-5s", timedelta(seconds=-1), timedelta(days=400), 10**40,
         datetime(2030, 1, 1), "9" * 5000, b"30", [30], float("nan"), datetime.max.replace(tzinfo=UTC),  # noqa: DTZ001
     ],
     ids=lambda value: repr(value)[:20],
@@ -264,7 +264,7 @@ def test_an_uncaught_step_error_is_told_as_it_was(kind):
 
 @both
 def test_an_uncaught_step_error_without_a_stack(kind):
-    server = Server(declare(kind, raise_in("step", lambda: ValueError())))
+    server = Server(declare(kind, raise_in("step", ValueError)))
     server.remember("a", {"error": {"name": "E", "message": "m"}})
     answer = server.call()
     assert (answer.status, answer.json["name"], answer.json["message"]) == (400, "E", "m")
@@ -423,7 +423,7 @@ class BrokenStr(Exception):  # noqa: N818 - a user's own
 
 class NotText(Exception):  # noqa: N818 - a user's own
     def __str__(self):
-        return 5
+        return 5  # noqa: PLE0307 - that is the point
 
 
 class BrokenRepr(Exception):  # noqa: N818 - a user's own

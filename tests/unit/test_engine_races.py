@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import permutations, product
 
 import pytest
 from engine_server import Both, Do, Server, both, declare, function
@@ -18,7 +18,7 @@ def branch(*ids):
     def script():
         results = []
         for step_id in ids:
-            results.append((yield Do("run", step_id, lambda step_id=step_id: step_id)))
+            results.append((yield Do("run", step_id, lambda step_id=step_id: step_id)))  # noqa: PERF401
         return "-".join(results)
 
     return script
@@ -221,6 +221,36 @@ def test_a_step_behind_a_race_keeps_its_id_while_losers_go_on(kind):
     for order in (["win"], ["tick"], ["win", "tick"], ["tick", "win"]):
         answer = run(Server(declare(kind, script)), *order)
         assert answer.json in (["winner", 0, 1, 2], ["loser", 0, 1, 2]), answer
+
+
+@both
+@pytest.mark.parametrize("outer", [None, "race"])
+def test_steps_behind_a_race_within_a_branch_keep_their_ids(kind, outer):
+    """The loser may ask for its second step before or after the code behind the race does."""
+    ran = []
+
+    def tick(*values):
+        def script():
+            results = []
+            for value in values:
+                results.append((yield Do("run", "tick", lambda value=value: ran.append(value) or value)))  # noqa: PERF401
+            return results
+
+        return script
+
+    def inner():
+        [winner] = yield Both(tick("loser 1", "loser 2", "loser 3"), tick("winner"), mode="race")
+        return [winner, *(yield from tick("behind 1", "behind 2", "behind 3")())]
+
+    def script(ctx):
+        return list((yield Both(inner, mode=outer)))
+
+    for choices in product([-1, 0], repeat=5):
+        ran.clear()
+        picks = iter([-1, *choices, *[0] * 50])
+        answer = Server(declare(kind, script)).run(each=True, pick=lambda keys, picks=picks: keys[next(picks)])
+        assert answer.json == [[["winner"], "behind 1", "behind 2", "behind 3"]], choices
+        assert len(set(ran)) == len(ran), f"a body ran twice when steps were picked {choices}"
 
 
 def test_a_loser_with_a_cleanup_is_cleaned_up():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
-import os
 import socket
 import threading
 import time
@@ -397,7 +396,7 @@ def test_workers_on_a_queue(each):
         async def worker():
             while not queue.empty():
                 item = queue.get_nowait()
-                results[item] = await ctx.step.run(f"item-{item}", lambda: item * 2)
+                results[item] = await ctx.step.run(f"item-{item}", int, item * 2)
 
         await asyncio.gather(*[worker() for _ in range(3)])
         return [results[item] for item in range(6)]
@@ -816,6 +815,10 @@ def test_each_thread_has_its_own_loop():
     assert [len(own) for own in loops.values()] == [1] * server_count
 
 
+def open_files():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files in /proc")
 def test_threads_that_end_leave_no_loop_behind():
     """A development server may take a thread for each request."""
@@ -824,11 +827,11 @@ def test_threads_that_end_leave_no_loop_behind():
         return 1
 
     fn = function(handler)
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_files()
     for _ in range(5):
         in_threads(1, lambda _number: Server(fn).call())
     gc.collect()
-    assert len(os.listdir("/proc/self/fd")) - before < 5, "each thread left its loop's files open"
+    assert open_files() - before < 5, "each thread left its loop's files open"
 
 
 def test_a_failed_call_does_not_harm_the_next():
@@ -885,18 +888,18 @@ def test_a_task_that_a_body_leaves_behind_is_cancelled():
     assert log == ["Task", "cancelled"]
 
 
-@pytest.mark.parametrize("body", [lambda: raising(asyncio.CancelledError("no")), lambda: cancel_itself()])
+async def cancel_itself():
+    asyncio.current_task().cancel()
+    await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize("body", [lambda: raising(asyncio.CancelledError("no")), cancel_itself])
 def test_a_cancelled_body_has_failed(body):
     async def handler(ctx):
         return await ctx.step.run("a", body)
 
     answer = Server(function(handler)).call()
     assert (answer.ops, answer.error["name"]) == ([("StepError", "a")], "CancelledError")
-
-
-async def cancel_itself():
-    asyncio.current_task().cancel()
-    await asyncio.sleep(1)
 
 
 def test_a_function_that_raises_cancelled_error_has_failed():
@@ -914,7 +917,7 @@ def test_a_body_that_still_runs_when_the_function_ends_comes_to_its_end(end):
 
     async def handler(ctx):
         task = asyncio.create_task(ctx.step.run("a", work.slowly, "a"))
-        while not work.ran:
+        while not work.ran:  # noqa: ASYNC110 - the body tells nobody
             await asyncio.sleep(0.0005)
         if end == "raise":
             raise ValueError(task.get_name())
@@ -968,6 +971,10 @@ def test_two_functions_of_one_app_called_in_turns():
     assert not left_running()
 
 
+async def coroutine_of(value):
+    return value
+
+
 class Callable:
     """An object whose call is a coroutine function."""
 
@@ -978,7 +985,7 @@ class Callable:
 
 @pytest.mark.parametrize(
     "body",
-    [Callable(), lambda value: Callable()(value), lambda value: value, lambda value: asyncio.sleep(0, value)],
+    [Callable(), lambda value: coroutine_of(value + 0), lambda value: value, lambda value: asyncio.sleep(0, value)],
     ids=["object", "lambda", "sync", "builtin"],
 )
 def test_bodies_of_every_make(body):

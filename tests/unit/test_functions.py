@@ -46,7 +46,7 @@ def refusal(call, *args, **kwargs):
         ({"id": "With Space/and é"}, "With Space/and é", "With Space/and é"),
         ({"id": "fn", "name": ""}, "fn", "fn"),
     ],
-    ids=lambda value: str(value),
+    ids=str,
 )
 def test_id_and_name(given, function_id, name):
     fn = create_function(trigger=TRIGGER, **given)(lambda ctx: 1)

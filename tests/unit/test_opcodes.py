@@ -36,8 +36,10 @@ def opcode(op=opcodes.STEP_RUN, step_id="a", index=None, opts=None, data="null",
     [
         (
             opcode(data='{"x":1}', opts={"type": "step.run"}),
-            '{"op":"StepRun","id":"key","name":"a","displayName":"a","opts":{"type":"step.run"},"data":{"x":1},'
-            '"userland":{"id":"a","index":null}}',
+            (
+                '{"op":"StepRun","id":"key","name":"a","displayName":"a","opts":{"type":"step.run"},"data":{"x":1},'
+                '"userland":{"id":"a","index":null}}'
+            ),
         ),
         (
             opcode(opcodes.STEP_PLANNED, index=2),
@@ -45,18 +47,24 @@ def opcode(op=opcodes.STEP_RUN, step_id="a", index=None, opts=None, data="null",
         ),
         (
             opcode(opcodes.SLEEP, opts={"duration": "1s"}),
-            '{"op":"Sleep","id":"key","name":"a","displayName":"a","opts":{"duration":"1s"},"data":null,'
-            '"userland":{"id":"a","index":null}}',
+            (
+                '{"op":"Sleep","id":"key","name":"a","displayName":"a","opts":{"duration":"1s"},"data":null,'
+                '"userland":{"id":"a","index":null}}'
+            ),
         ),
         (
             opcode(opcodes.STEP_ERROR, failure=Failure("E", "m", "s")),
-            '{"op":"StepError","id":"key","name":"a","displayName":"a","data":null,'
-            '"error":{"name":"E","message":"m","stack":"s"},"userland":{"id":"a","index":null}}',
+            (
+                '{"op":"StepError","id":"key","name":"a","displayName":"a","data":null,'
+                '"error":{"name":"E","message":"m","stack":"s"},"userland":{"id":"a","index":null}}'
+            ),
         ),
         (
             opcode(opcodes.STEP_FAILED, failure=Failure("E", "m")),
-            '{"op":"StepFailed","id":"key","name":"a","displayName":"a","data":null,'
-            '"error":{"name":"E","message":"m","stack":null},"userland":{"id":"a","index":null}}',
+            (
+                '{"op":"StepFailed","id":"key","name":"a","displayName":"a","data":null,'
+                '"error":{"name":"E","message":"m","stack":null},"userland":{"id":"a","index":null}}'
+            ),
         ),
     ],
     ids=lambda value: value.op if isinstance(value, Opcode) else "",

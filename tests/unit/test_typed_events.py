@@ -697,10 +697,13 @@ def test_invalid_events(case):
     "data", [None, {}, {"account_id": SECRET}, SIGNUP | {"email": SECRET}, Address(city=SECRET, zip=1)]
 )
 def test_typed_data_is_validated(data):
-    with pytest.raises(EventValidationError) as caught:
-        AccountCreated(data=data).validate()
-    assert "email" in str(caught.value)
-    assert SECRET not in str(caught.value)
+    """By itself, and before it is sent: who receives it would refuse it for good."""
+    invalid = AccountCreated(data=data)
+    for check in (invalid.validate, lambda: sent(invalid)):
+        with pytest.raises(EventValidationError) as caught:
+            check()
+        assert "email" in str(caught.value)
+        assert SECRET not in str(caught.value)
 
 
 def test_data_that_json_cannot_hold_is_found_out():
@@ -804,6 +807,21 @@ def test_one_type_twice():
     triggers = [event_trigger(AccountCreated, "event.data.email != ''"), event_trigger(AccountCreated)]
     ctx = Receiver("sync", *triggers).given(event("api/account.created", SIGNUP))
     assert type(ctx.event) is AccountCreated
+
+
+def test_a_type_for_all_events_of_a_kind():
+    """A trigger may end in ``*``: its type is for every event that comes by it, or it is refused as a type."""
+    try:
+
+        class AnyAccount(Event[Signup], name="api/account.*"):
+            pass
+
+        receiver = Receiver("sync", event_trigger(AnyAccount))
+    except ConfigurationError:
+        return
+    ctx = receiver.given(event("api/account.created", SIGNUP))
+    assert ctx.event.data == Signup(**SIGNUP)
+    assert ctx.event.name == "api/account.created"
 
 
 def test_a_trigger_by_type_registers_its_name():

@@ -1,0 +1,210 @@
+"""Runs a function in the real functions-framework, as Cloud Run does, in a process of its own.
+
+=========  ==========================================================================  =================================
+server     what it is                                                                  when the platform runs it
+=========  ==========================================================================  =================================
+gunicorn   one process that forks one worker with ``THREADS`` threads                  always, unless told otherwise
+debug      Flask's own server: a reloader, its child, and a thread for each request    never: it is for development
+asgi       gunicorn with one uvicorn worker, and one event loop                        with FUNCTION_USE_ASGI
+=========  ==========================================================================  =================================
+"""
+
+from __future__ import annotations
+
+import atexit
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+from inngest_serverless.errors import InngestError
+from inngest_serverless.local.emulator import HOST, end_session, reserve_port
+from inngest_serverless.local.gateway import HttpReply
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["SERVERS", "FunctionsFramework", "FunctionsFrameworkError"]
+
+SERVERS: dict[str, list[str]] = {"gunicorn": [], "debug": ["--debug"], "asgi": ["--asgi"]}
+
+_START_SECONDS = 30.0
+_POLL_SECONDS = 0.005
+_LOG_TAIL_LINES = 20
+
+
+class FunctionsFrameworkError(InngestError):
+    """The server did not start, died, or is not running; where there is a log, the message ends with its end."""
+
+
+class FunctionsFramework:
+    """A Cloud Function on this machine, as a context manager; on Linux only.
+
+    Args:
+        target: The name of the function.
+        source: The file that has it.
+        server: One of ``SERVERS``.
+        signature_type: ``"http"`` or ``"cloudevent"``.
+        cwd: The folder that it is started in; that of the source if not given.
+        python: The interpreter; it needs functions-framework.
+        env: The function's variables. Of this process's own it gets PATH and HOME only.
+        service: What K_SERVICE says.
+        timeout_seconds: How long to wait for a reply.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        source: Path | str,
+        server: str = "gunicorn",
+        signature_type: str = "http",
+        cwd: Path | str | None = None,
+        python: str = sys.executable,
+        env: Mapping[str, str] | None = None,
+        service: str = "local",
+        timeout_seconds: float = 60.0,
+    ) -> None:
+        self._source = Path(source).absolute()
+        self._arguments = ["--target", target, "--source", str(self._source), "--signature-type", signature_type]
+        self._arguments += SERVERS[server]
+        self._cwd = Path(cwd or self._source.parent)
+        self._python = python
+        self._env = dict(env or {})
+        self._service = service
+        self._timeout_seconds = timeout_seconds
+        self._port = 0
+        self._running: ExitStack | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_file: IO[bytes] | None = None
+        self._last_log = ""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def log(self) -> str:
+        """What the server and the function have written since the start; it stays after the stop."""
+        file = self._log_file
+        if file is None:
+            return self._last_log
+        # pread leaves the position alone, which the file shares with the processes that write to it.
+        return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")
+
+    @property
+    def origin(self) -> str:
+        """Where it listens."""
+        return f"http://{HOST}:{self._port}"
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The server; its workers are in the session that it leads.
+
+        Raises:
+            FunctionsFrameworkError: It is not running.
+        """
+        if self._process is None:
+            raise FunctionsFrameworkError("functions-framework is not running")
+        return self._process
+
+    def start(self) -> None:
+        """Start the server, which imports the function, and wait until it listens.
+
+        Raises:
+            FunctionsFrameworkError: It does not come up, or is running already.
+        """
+        if self._running is not None:
+            raise FunctionsFrameworkError("functions-framework is running already")
+        with ExitStack() as stack:
+            self._port = reserve_port(stack)
+            self._log_file = stack.enter_context(tempfile.TemporaryFile())
+            stack.callback(self._forget)
+            self._process = subprocess.Popen(  # noqa: S603 - the programs that the caller named
+                [self._python, "-m", "functions_framework", *self._arguments, "--host", HOST],
+                cwd=self._cwd,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=self._log_file,
+                stderr=self._log_file,
+                start_new_session=True,
+            )
+            stack.callback(end_session, self._process)
+            self._await_server(self._process)
+            atexit.register(self.stop)
+            self._running = stack.pop_all()
+
+    def stop(self) -> None:
+        """End the server and its workers; does nothing when it is not running."""
+        running, self._running = self._running, None
+        if running is not None:
+            atexit.unregister(self.stop)
+            running.close()
+
+    def exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
+        """Send a request as the platform passes it on, and return the reply. Several threads may do so at once.
+
+        Args:
+            method: The HTTP method.
+            url: The public URL that the client called, with its query.
+            headers: Request headers; those that the platform sets are replaced.
+            body: The request body.
+
+        Raises:
+            FunctionsFrameworkError: There is no reply.
+        """
+        parts = urlsplit(url)
+        target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+        own = {"Host": parts.netloc, "X-Forwarded-Proto": parts.scheme, "X-Forwarded-For": HOST}
+        kept = {name: value for name, value in headers.items() if name.title() not in own}
+        connection = http.client.HTTPConnection(HOST, self._port, timeout=self._timeout_seconds)
+        try:
+            connection.request(method, target, body, {k: v.encode() for k, v in (kept | own).items()})
+            response = connection.getresponse()
+            received = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise FunctionsFrameworkError(f"no reply: {error!r}\n{self._log_tail()}") from error
+        finally:
+            connection.close()
+        return HttpReply(response.status, {k.lower(): v for k, v in response.getheaders()}, received)
+
+    def _await_server(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                socket.create_connection((HOST, self._port), timeout=1).close()
+            except OSError:
+                time.sleep(_POLL_SECONDS)
+            else:
+                return
+        raise FunctionsFrameworkError(f"functions-framework did not start\n{self._log_tail()}")
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": os.environ.get("HOME", "/"),
+            "LANG": "C.UTF-8",
+            "TZ": ":UTC",
+            "PORT": str(self._port),
+            "K_SERVICE": self._service,
+            "K_REVISION": f"{self._service}-00001-loc",
+            "K_CONFIGURATION": self._service,
+            **self._env,
+        }
+
+    def _forget(self) -> None:
+        self._last_log = self.log
+        self._log_file = self._process = None
+
+    def _log_tail(self) -> str:
+        return "\n".join(["The log ends:", *self.log.splitlines()[-_LOG_TAIL_LINES:]])

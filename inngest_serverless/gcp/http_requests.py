@@ -1,0 +1,97 @@
+"""The requests that functions-framework hands over, Flask's and Starlette's, to ours.
+
+Sources: the Cloud Run functions reference on request headers, the Cloud Run container contract, and the documentation
+of ``flask.Request`` and ``starlette.requests.Request``.
+"""
+
+from __future__ import annotations
+
+from inngest_serverless.errors import ConfigurationError
+from inngest_serverless.protocol.exchange import Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import flask
+    import starlette.requests
+
+__all__ = ["read_flask", "read_starlette"]
+
+# Where the URL has the function's name in front of the path, and the request does not.
+_SHARED_DOMAIN = ".cloudfunctions.net"
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+
+
+def read_flask(request: flask.Request, service: str) -> Request:
+    """The request as the WSGI servers have it, gunicorn and Flask's own.
+
+    Args:
+        request: The request.
+        service: The name of the service that is deployed (K_SERVICE), or "".
+
+    Raises:
+        ConfigurationError: It is no Flask request: the function is served over ASGI.
+    """
+    if not hasattr(request, "get_data"):
+        raise ConfigurationError(
+            f"this handler takes Flask's requests, not those of {type(request).__module__}: serve inngest_gcf_async, "
+            "or leave out --asgi (FUNCTION_USE_ASGI)"
+        )
+    from urllib.parse import quote
+
+    headers = _joined(request.headers.items())
+    return Request(
+        request.method,
+        request.args.to_dict(),
+        headers,
+        # The bytes that were signed. They are not needed twice, so they need not be kept.
+        request.get_data(cache=False),
+        _origin(headers),
+        _public_path(headers, quote(request.root_path + request.path, safe="/:@!$&'()*+,;=~"), service),
+    )
+
+
+def read_starlette(request: starlette.requests.Request, body: bytes, service: str) -> Request:
+    """The request as the ASGI servers have it.
+
+    Args:
+        request: The request.
+        body: Its body, as it was received.
+        service: The name of the service that is deployed (K_SERVICE), or "".
+    """
+    headers = _joined(request.headers.items())
+    query: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        query.setdefault(name, value)
+    path = _public_path(headers, request.url.path, service)
+    return Request(request.method, query, headers, body, _origin(headers), path)
+
+
+def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers by their names in lower case; one that is repeated is one with commas, as HTTP has it."""
+    joined: dict[str, str] = {}
+    for name, value in headers:
+        key = name.lower()
+        joined[key] = f"{joined[key]}, {value}" if key in joined else value
+    return joined
+
+
+def _origin(headers: Mapping[str, str]) -> str:
+    """The public origin: the platform ends TLS, and says in a header of its own by which scheme it was reached.
+
+    X-Forwarded-Host is not asked: anybody can send it, and what a PUT registers is where the server sends the data.
+    """
+    host = headers.get("host", "")
+    scheme = headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    if scheme not in {"http", "https"}:
+        is_local = any(f"{host}:".startswith(f"{name}:") for name in _LOOPBACK)
+        scheme = "http" if is_local else "https"
+    return f"{scheme}://{host}"
+
+
+def _public_path(headers: Mapping[str, str], path: str, service: str) -> str:
+    domain = headers.get("host", "").partition(":")[0]
+    if not service or not domain.endswith(_SHARED_DOMAIN) or f"{path}/".startswith(f"/{service}/"):
+        return path
+    return f"/{service}{path}" if path != "/" else f"/{service}"

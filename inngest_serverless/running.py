@@ -1,0 +1,69 @@
+"""Answers requests with an app: what every adapter does between reading a request and writing the reply.
+
+Source: docs/protocol.md, section 1.
+"""
+
+from __future__ import annotations
+
+import time
+
+from inngest_serverless.client import Client
+from inngest_serverless.engine.plans import Senders
+from inngest_serverless.options import make_app
+from inngest_serverless.transport import Transport, drive
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    from inngest_serverless.engine.invocation import Invocation
+    from inngest_serverless.functions import Function
+    from inngest_serverless.protocol.exchange import Reply, Request
+
+__all__ = ["make_answer"]
+
+
+def make_answer(
+    functions: Iterable[Function[Any]] | None,
+    framework: str,
+    environ: Mapping[str, str],
+    options: Mapping[str, Any],
+) -> Callable[[Request], Reply]:
+    """Make what answers the requests of an app.
+
+    It blocks until the reply is there, and may be called by several threads at once: each has an event loop of its own
+    for async functions, and all share the connections to the server.
+
+    Args:
+        functions: The app's functions, or None for those that were given to ``register``.
+        framework: The adapter's name on the wire.
+        environ: The environment.
+        options: The handler's options.
+
+    Raises:
+        ConfigurationError: As ``make_app`` does.
+    """
+    app = make_app(functions, framework, environ, time.time, options)
+    transport = Transport()
+    runner = _Runner(Client.from_settings(app.settings, transport))
+
+    def answer(request: Request) -> Reply:
+        return drive(app.handle(request), transport.send, runner.run)
+
+    return answer
+
+
+class _Runner:
+    """Runs invocations, each the way its function is written."""
+
+    def __init__(self, client: Client) -> None:
+        self._senders = Senders(client.deliver, client.send_signal)
+        self._async_senders = Senders(client.deliver_async, client.send_signal_async)
+
+    def run(self, invocation: Invocation) -> Reply:
+        if invocation.function.is_async:
+            from inngest_serverless.engine.rendezvous import warm_loop
+
+            return warm_loop().run(invocation, self._async_senders)
+        return invocation.run(self._senders)
