@@ -177,15 +177,29 @@ class Hooks:
     def end(self, output: CallOutput | None) -> Generator[Any, Any, None]:
         """Run the hooks behind new code, the first time only.
 
+        All of them are called: what one raises takes the place of what the code came to, for those that follow.
+
         Args:
             output: What it came to, or None where the call only reports steps for the server.
         """
         yield from self.begin()
-        if not self._ended:
-            self._ended = True
-            yield from self._run_back("after_execution")
-            if output is not None:
-                yield from self._run_back("transform_output", output)
+        if self._ended:
+            return
+        self._ended = True
+        outcome = output or CallOutput(None, None, None)
+        calls: list[tuple[str, tuple[Any, ...]]] = [("after_execution", ())]
+        if output is not None:
+            calls.append(("transform_output", (output,)))
+        for hook, args in calls:
+            for middleware in reversed(self._middleware):
+                try:
+                    awaitable = getattr(middleware, hook)(*args)
+                    if awaitable is not None:
+                        yield awaitable
+                except Exception as error:  # noqa: BLE001 - it is the failure of what has run
+                    outcome.data, outcome.error = None, error
+        if output is None and outcome.error is not None:
+            raise outcome.error
 
     def respond(self) -> Generator[Any, Any, None]:
         """Run the last hooks of a call."""

@@ -54,7 +54,7 @@ class OffloadMiddleware(Middleware):
     def __init__(
         self, store: Store, *, threshold_bytes: int = _THRESHOLD_BYTES, cache_bytes: int = _CACHE_BYTES
     ) -> None:
-        if isinstance(store, type) or not callable(getattr(store, "put", None)) or not callable(store.get):
+        if isinstance(store, type) or not all(callable(getattr(store, name, None)) for name in ("put", "get")):
             raise ConfigurationError("OffloadMiddleware takes a store, e.g. S3Store('my-bucket')")
         for name, value, least in (("threshold_bytes", threshold_bytes, 1), ("cache_bytes", cache_bytes, 0)):
             if not isinstance(value, int) or isinstance(value, bool) or value < least:

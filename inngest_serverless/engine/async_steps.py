@@ -46,15 +46,17 @@ async def _carry_out(
     meeting: Rendezvous = face._rendezvous  # noqa: SLF001 - one class, in two halves
     ledger = meeting.ledger
     found = meeting.find(step_id)
-    if found.__class__ is not NewStep and not meeting.is_alone():
-        key = ledger.key
-        await meeting.turn(key)
-        ledger.passed = key
-    if ledger.hooks is not None and (found.__class__ is NewStep or not ledger.is_replaying()):
-        await meeting.begin_hooks(ledger.hooks)
     if found.__class__ is not NewStep:
+        key = ledger.key
+        if not meeting.is_alone():
+            await meeting.turn(key)
+        ledger.passed = key
+        if ledger.hooks is not None and not ledger.is_replaying():
+            await meeting.begin_hooks(ledger.hooks)
         return read(found, step_id, source)
     found.plan = planned(step_id, plan, args)
+    if ledger.hooks is not None:
+        await meeting.begin_hooks(ledger.hooks)
     await meeting.arrive(found)
     await _run_body(ledger, found)
     return await meeting.depart()

@@ -181,7 +181,6 @@ class Ledger:
         if memo is _UNKNOWN or _is_open(memo):
             return NewStep(key, step_id, ids.index)
         self._replayed += 1
-        self.passed = key
         return memo
 
     def seed(self) -> tuple[int, str]:

@@ -75,11 +75,14 @@ class _Face:
     ) -> Any:
         ledger = self._ledger
         found = ledger.find(step_id)
-        if ledger.hooks is not None and (found.__class__ is NewStep or not ledger.is_replaying()):
-            _begin_hooks(ledger, step_id)
         if found.__class__ is not NewStep:
+            ledger.passed = ledger.key
+            if ledger.hooks is not None and not ledger.is_replaying():
+                _begin_hooks(ledger, step_id)
             return read(found, step_id, source)
         found.plan = planned(step_id, plan, args)
+        if ledger.hooks is not None:
+            _begin_hooks(ledger, step_id)
         if ledger.decide(found) is RUN:
             _run_body(ledger, found)
         ledger.interrupt()

@@ -101,7 +101,8 @@ def inngest_gcf_async(
 
         call = read_starlette(request, await request.body(), service)
         # The thread goes on with what the framework knows of the request, its execution ID say.
-        reply = await get_running_loop().run_in_executor(pool, copy_context().run, answer, call)
+        context = copy_context()
+        reply = await get_running_loop().run_in_executor(pool, lambda: context.run(answer, call))
         return Response(reply.body, reply.status, reply.headers)
 
     return handler

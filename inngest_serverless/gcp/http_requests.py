@@ -20,6 +20,7 @@ __all__ = ["read_flask", "read_starlette"]
 
 # Where the URL has the function's name in front of the path, and the request does not.
 _SHARED_DOMAIN = ".cloudfunctions.net"
+_KEPT_IN_PATHS = "/:@!$&'()*+,;=~"
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -38,8 +39,6 @@ def read_flask(request: flask.Request, service: str) -> Request:
             f"this handler takes Flask's requests, not those of {type(request).__module__}: serve inngest_gcf_async, "
             "or leave out --asgi (FUNCTION_USE_ASGI)"
         )
-    from urllib.parse import quote
-
     headers = _joined(request.headers.items())
     return Request(
         request.method,
@@ -48,7 +47,7 @@ def read_flask(request: flask.Request, service: str) -> Request:
         # The bytes that were signed. They are not needed twice, so they need not be kept.
         request.get_data(cache=False),
         _origin(headers),
-        _public_path(headers, quote(request.root_path + request.path, safe="/:@!$&'()*+,;=~"), service),
+        _public_path(headers, request.root_path + request.path, service),
     )
 
 
@@ -64,7 +63,7 @@ def read_starlette(request: starlette.requests.Request, body: bytes, service: st
     query: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         query.setdefault(name, value)
-    path = _public_path(headers, request.url.path, service)
+    path = _public_path(headers, request.scope["path"], service)
     return Request(request.method, query, headers, body, _origin(headers), path)
 
 
@@ -91,7 +90,11 @@ def _origin(headers: Mapping[str, str]) -> str:
 
 
 def _public_path(headers: Mapping[str, str], path: str, service: str) -> str:
+    """The path of the public URL; ``path`` is the one that was requested, decoded."""
+    from urllib.parse import quote
+
+    quoted = quote(path, safe=_KEPT_IN_PATHS)
     domain = headers.get("host", "").partition(":")[0]
     if not service or not domain.endswith(_SHARED_DOMAIN) or f"{path}/".startswith(f"/{service}/"):
-        return path
-    return f"/{service}{path}" if path != "/" else f"/{service}"
+        return quoted
+    return f"/{service}" if path == "/" else f"/{service}{quoted}"

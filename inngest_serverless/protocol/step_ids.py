@@ -89,7 +89,7 @@ class StepIds:
     def leave_group(self, state: tuple[bool, str, str], first: str) -> None:
         """End a group whose first step is ``first``: the branch around it has begun with that step, if not before."""
         self._in_branch, self._base, self._first = state
-        if self._in_branch and not self._first:
+        if self._in_branch and first and not self._first:
             # A scope of its own: how far the branches of a race have come when the others go on is not always the same.
             self._first = f"{first}\0"
 

@@ -15,7 +15,7 @@ RUNGS = [
     {"durations", "serialization", "annotations", "typed_json", "result_types", "clock"},
     {"protocol"},
     {"config", "events", "flow_control", "triggers", "failures", "ai", "functions", "signatures"},
-    {"middleware", "hooks", "encryption", "offload", "stores", "tracing"},
+    {"middleware", "hooks", "encryption", "offload", "stores", "tracing", "call_span"},
     {"engine", "workflow"},
     {"inngest_api", "sync", "serve"},
     {"transport", "options"},

@@ -10,9 +10,10 @@ import json
 import os
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from functions_framework.aio import create_asgi_app
 from httpx import ASGITransport, AsyncClient
 
 import inngest_serverless
-from inngest_serverless.gcp.framework import SERVERS, FunctionsFramework
+from inngest_serverless.gcp.framework import FunctionsFramework
 from inngest_serverless.local.gateway import TRIGGERS, HttpReply, from_lambda_reply, to_lambda_event
 from inngest_serverless.local.rie import LambdaRuntime
 
@@ -40,6 +41,7 @@ SERVE_URL = "https://rec.example.com/api/inngest"
 NOW = 1_795_308_509.25
 GCF_SOURCE = HERE / "recorded_app_gcf.py"
 SERVERS_OWN_HEADERS = {"connection", "content-length", "date", "server"}
+_COUNTER = count(1)
 
 _FOREIGN_VARIABLES = ("INNGEST_", "AWS_LAMBDA_FUNCTION", "K_SERVICE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
@@ -160,7 +162,7 @@ def _start_wsgi(bench: Bench, handler: str, env: Mapping[str, str]) -> Exchange:
     """The app that functions-framework makes for WSGI servers, in this process."""
     _set_up_process(bench, env)
     _keep_to_the_test(bench)
-    client = create_app(_gcf_target(handler), GCF_SOURCE, "http").test_client()
+    client = create_app(_gcf_name(handler), GCF_SOURCE, "http").test_client()
 
     def exchange(method: str, url: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
         sent = {name: value.encode().decode("latin-1") for name, value in headers.items()}
@@ -174,7 +176,7 @@ def _start_asgi(bench: Bench, handler: str, env: Mapping[str, str]) -> Exchange:
     """The app that functions-framework makes for ASGI servers, in this process."""
     _set_up_process(bench, env)
     _keep_to_the_test(bench)
-    app = create_asgi_app(_gcf_target(handler, "asgi"), GCF_SOURCE, "http")
+    app = create_asgi_app(f"asgi_{_gcf_name(handler)}", GCF_SOURCE, "http")
 
     async def send(method: str, url: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
         async with AsyncClient(transport=ASGITransport(app)) as client:
@@ -185,22 +187,30 @@ def _start_asgi(bench: Bench, handler: str, env: Mapping[str, str]) -> Exchange:
     return lambda *request: asyncio.run(send(*request))
 
 
-def _start_framework(server: str, bench: Bench, handler: str, env: Mapping[str, str]) -> Exchange:
-    """The real functions-framework, with one of its servers."""
-    target = _gcf_target(handler, server)
-    start = partial(FunctionsFramework, target, source=GCF_SOURCE, server=server)
-    framework: FunctionsFramework = _runtime(bench, start, (server, target), env)
+def _start_framework(bench: Bench, handler: str, env: Mapping[str, str]) -> Exchange:
+    """The real functions-framework as the platform runs it by default."""
+    start = partial(FunctionsFramework, _gcf_name(handler), source=GCF_SOURCE)
+    return _exchange_with(_runtime(bench, start, ("framework", handler), env), {})
 
+
+def _start_switchboard(server: str, target: str, bench: Bench, handler: str, env: Mapping[str, str]) -> Exchange:
+    """The real functions-framework with another server: one process for all apps, which would take long to start."""
+    start = partial(FunctionsFramework, target, source=GCF_SOURCE, server=server)
+    framework = _runtime(replace(bench, fresh=False), start, ("framework", target), {})
+    settings = [_gcf_name(handler), dict(env), next(_COUNTER) if bench.fresh else 0]
+    return _exchange_with(framework, {"X-Switchboard": json.dumps(settings)})
+
+
+def _exchange_with(framework: FunctionsFramework, more: Mapping[str, str]) -> Exchange:
     def exchange(method: str, url: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
-        reply = framework.exchange(method, url, headers, body)
+        reply = framework.exchange(method, url, {**headers, **more}, body)
         return HttpReply(reply.status, _own_headers(reply.headers.items()), reply.body)
 
     return exchange
 
 
-def _gcf_target(handler: str, server: str = "") -> str:
-    name = handler.replace(".", "_")
-    return f"asgi_{name}" if server == "asgi" else name
+def _gcf_name(handler: str) -> str:
+    return handler.replace(".", "_")
 
 
 def _keep_to_the_test(bench: Bench) -> None:
@@ -220,9 +230,12 @@ ADAPTERS = [
     *[Adapter(f"aws-{name}", "aws-lambda", partial(_start_lambda, in_process, name)) for name in TRIGGERS],
     Adapter("gcf-wsgi", _GCF, _start_wsgi),
     Adapter("gcf-asgi", _GCF, _start_asgi),
-    *[Adapter(f"functions-framework-{name}", _GCF, partial(_start_framework, name), True) for name in SERVERS],
+    Adapter("framework-debug", _GCF, partial(_start_switchboard, "debug", "switchboard"), True),
+    Adapter("framework-asgi", _GCF, partial(_start_switchboard, "asgi", "asgi_switchboard"), True),
+    Adapter("framework", _GCF, _start_framework, True),
     *[Adapter(f"rie-{name}", "aws-lambda", partial(_start_lambda, in_lambda_runtime, name), True) for name in TRIGGERS],
 ]
+ONE_OF_EACH_KIND = list({(each.framework, each.is_real): each for each in ADAPTERS}.values())
 IN_PROCESS = [adapter for adapter in ADAPTERS if not adapter.is_real]
 
 

@@ -11,6 +11,8 @@ import pytest
 from adapters import ADAPTERS, Adapter, Bench, Caller, Clock, as_parameters, in_lambda_runtime, in_process
 from inngest_api import InngestApi
 
+from inngest_serverless.gcp.framework import FunctionsFramework
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -21,7 +23,12 @@ if TYPE_CHECKING:
 def session_bench() -> Iterator[tuple[ExitStack, dict]]:
     """What lasts as long as the session: the runtimes that were started, and their end."""
     with ExitStack() as stack:
-        yield stack, {}
+        runtimes: dict = {}
+        yield stack, runtimes
+        # All at once, as each takes a while.
+        for runtime in runtimes.values():
+            if isinstance(runtime, FunctionsFramework):
+                runtime.process.terminate()
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ def shells(inner):
 
 branches = st.recursive(
     st.lists(leaves, max_size=3),
-    lambda inner: st.lists(leaves | groups(inner, 2) | shells(inner), min_size=1, max_size=3),
+    lambda inner: st.lists(leaves | groups(inner, 0) | shells(inner), min_size=1, max_size=3),
     max_leaves=8,
 )
 ends = st.lists(leaves | shells(st.lists(leaves, max_size=2)), max_size=2)

@@ -272,6 +272,29 @@ def test_a_group_in_a_step_between_other_groups_in_a_loop(kind):
 
 
 @both
+@modes
+@pytest.mark.parametrize("pick", [None, last], ids=["in-order", "reversed"])
+@pytest.mark.parametrize("inner", [(), (lambda: 1,), (lambda: 1, lambda: 2)], ids=len)
+def test_branches_that_begin_with_a_group_without_steps(kind, each, pick, inner):
+    """Nothing in them can tell the branches apart but the steps behind those groups."""
+    work = Work()
+
+    def branch(label):
+        def script():
+            results = [len((yield Both(*inner)))]
+            for number in range(3):
+                results.append((yield Do("run", "tick", work, f"{label}{number}")))  # noqa: PERF401
+            return results
+
+        return script
+
+    server = Server(declare(kind, group(branch("x"), branch("y"), branch("z"), after="tick")))
+    answer = server.run(each=each, pick=pick)
+    assert answer.json == [[len(inner), *[f"{label}{number}" for number in range(3)]] for label in "xyz"] + ["tick"]
+    assert sorted(work.ran) == sorted(set(work.ran)), "a body ran twice"
+
+
+@both
 def test_many_branches(kind):
     def branch(number):
         def script():

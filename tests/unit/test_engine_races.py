@@ -253,6 +253,39 @@ def test_steps_behind_a_race_within_a_branch_keep_their_ids(kind, outer):
         assert len(set(ran)) == len(ran), f"a body ran twice when steps were picked {choices}"
 
 
+@both
+@modes
+@pytest.mark.parametrize("within", [None, "race"])
+@pytest.mark.parametrize("inner", [(), (lambda: 1,)], ids=len)
+def test_a_branch_that_ends_with_a_group_without_steps_is_not_done_before_its_last_step(kind, each, within, inner):
+    def longer():
+        yield Do("run", "a", lambda: 1)
+        yield Do("run", "b", lambda: 2)
+        yield Both(*inner, mode=within)
+        return "longer"
+
+    server = Server(declare(kind, race(longer, branch("c"), after="z")))
+    assert run(server, "a", "c", "b", each=each).json == ["c", "z"]
+    later = server.call()
+    assert (later.status, later.json) == (200, ["c", "z"])
+
+
+@both
+@pytest.mark.parametrize("within", [None, "race"])
+def test_who_has_won_does_not_change_when_a_loser_ends_with_a_group_without_steps(kind, within):
+    def loser():
+        yield Do("run", "a", lambda: 1)
+        yield Both(lambda: 1, mode=within)
+        return "loser"
+
+    server = Server(declare(kind, race(loser, branch("c"), after="z")))
+    server.remember("c", {"data": "c"})
+    server.remember("z", {"data": "z"})
+    assert server.call().json == ["c", "z"]
+    server.remember("a", {"data": 1})
+    assert server.call().json == ["c", "z"], "the winner has changed after the race"
+
+
 def test_a_loser_with_a_cleanup_is_cleaned_up():
     import asyncio
 

@@ -7,6 +7,8 @@ import contextlib
 import pytest
 from engine_server import Do, Server, both, declare, function
 
+from inngest_serverless.engine import rendezvous
+
 
 class Work:
     """Bodies that count themselves."""
@@ -172,8 +174,9 @@ def test_a_swallowed_interrupt_changes_nothing(kind, script, planned):
 
 @both
 @every_script
-def test_a_targeted_call_is_not_confused_by_it(kind, script):
-    """Another step is met first; whatever the code makes of that, the answer is that the target is missing."""
+def test_a_targeted_call_is_not_confused_by_it(kind, script, monkeypatch):
+    """Another step is met first; whatever the code makes of that, the answer is that the target is missing, at once."""
+    monkeypatch.setattr(rendezvous, "GRACE_SECONDS", 60)
     work = Work()
     answer = Server(declare(kind, lambda ctx: script(work))).call("0" * 40)
     assert (answer.status, answer.json["name"]) == (500, "StepNotFound")

@@ -603,7 +603,9 @@ def test_a_main_that_catches_its_cancellation_still_answers(monkeypatch):
     assert Server(function(handler)).call().ops == [("Sleep", "nap")]
 
 
-def test_a_task_started_while_cleaning_up_does_not_outlive_the_reply():
+def test_a_task_started_while_cleaning_up_does_not_outlive_the_reply(monkeypatch):
+    monkeypatch.setattr(rendezvous, "GRACE_SECONDS", 0.05)
+
     async def handler(ctx):
         tasks = []
         try:
@@ -701,7 +703,8 @@ def test_a_step_in_a_cleanup_neither_runs_nor_hangs():
     assert work.ran == ["cleanup"]
 
 
-def test_a_step_in_the_cleanup_of_a_task_does_not_hold_the_reply_up():
+def test_a_step_in_the_cleanup_of_a_task_does_not_hold_the_reply_up(monkeypatch):
+    monkeypatch.setattr(rendezvous, "GRACE_SECONDS", 60)
     work = Work()
 
     async def handler(ctx):

@@ -20,3 +20,40 @@ def api(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     with Api() as running:
         yield running
+
+
+_kept = {}
+
+
+class Telemetry:
+    """OpenTelemetry, with the spans that have ended."""
+
+    def __init__(self):
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+        self.exporter = InMemorySpanExporter()
+        self.provider = TracerProvider()
+        self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+        self.trace = trace
+        self.tracer = self.provider.get_tracer("test")
+
+    @property
+    def spans(self):
+        return list(self.exporter.get_finished_spans())
+
+    @property
+    def names(self):
+        return [span.name for span in self.spans]
+
+
+@pytest.fixture
+def telemetry(monkeypatch):
+    """OpenTelemetry as if it had been imported for this test alone: it is enough to have calls traced."""
+    sys.modules.update(_kept)
+    made = Telemetry()
+    monkeypatch.setattr(made.trace, "_TRACER_PROVIDER", made.provider)
+    yield made
+    _kept["opentelemetry.trace"] = sys.modules.pop("opentelemetry.trace")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 from engine_server import Both, Do, both, declare, function
@@ -118,10 +120,8 @@ def swallowing_a_step(ctx):
 
 
 def swallowing_a_sleep(ctx):
-    try:
+    with suppress(BaseException):
         yield Do("sleep", "a", "1s")
-    except BaseException:  # noqa: BLE001, S110 - as careless code does
-        pass
     return "swallowed"
 
 
@@ -207,7 +207,9 @@ def make_call(server, kind, target="step", **options):
 
 
 @all_kinds
-@pytest.mark.parametrize(("script", "known", "call", "expected"), [case[1:] for case in CALLS], ids=[c[0] for c in CALLS])
+@pytest.mark.parametrize(
+    ("script", "known", "call", "expected"), [case[1:] for case in CALLS], ids=[c[0] for c in CALLS]
+)
 def test_each_hook_is_called_once(kind, noting, script, known, call, expected):
     log = []
     server = served(kind, script, [noting(log)], known=known)
@@ -227,7 +229,9 @@ def test_middleware_that_does_nothing_changes_nothing(kind, script, known, call)
 
 
 @all_kinds
-@pytest.mark.parametrize(("script", "known", "call", "expected"), [case[1:] for case in CALLS], ids=[c[0] for c in CALLS])
+@pytest.mark.parametrize(
+    ("script", "known", "call", "expected"), [case[1:] for case in CALLS], ids=[c[0] for c in CALLS]
+)
 def test_the_order_of_several(kind, noting, script, known, call, expected):
     log = []
     server = served(kind, script, [noting(log, "1"), noting(log, "2")], own=[noting(log, "3")], known=known)
@@ -327,14 +331,14 @@ def test_an_instance_is_shared_and_a_class_is_not(kind):
             self.calls += 1
 
     shared = Counting()
-    server = served(kind, two_steps, [shared, Counting], own=[lambda: Counting()])
+    server = served(kind, two_steps, [shared, Counting], own=[partial(Counting)])
     before = len(made)
     assert server.run().json == 3
     assert shared.calls == 3
     assert [one.calls for one in made[before:]] == [1] * 6
 
 
-@pytest.mark.parametrize("wrong", [object(), "logger", 5, None, object, lambda: object(), dict])
+@pytest.mark.parametrize("wrong", [object(), "logger", 5, None, object, partial(object), dict])
 @pytest.mark.parametrize("where", ["app", "function"])
 def test_what_is_no_middleware_is_refused_at_once(wrong, where):
     fn = declare("sync", nothing, middleware=[wrong] if where == "function" else ())
@@ -402,24 +406,18 @@ def test_an_awaitable_in_a_sync_function_is_a_final_error(hook):
 
 def catching_all(ctx):
     """Code that catches what it can, and goes on."""
-    try:
-        yield Do("run", "a", lambda: ctx.event.data["ran"].append("a"))
-    except Exception:  # noqa: BLE001, S110 - as careless code does
-        pass
-    try:
+    with suppress(Exception):
+        yield Do("run", "a", lambda: 1)
+    with suppress(BaseException):
         yield Do("run", "b", lambda: 1)
-    except BaseException:  # noqa: BLE001, S110 - as careless code does
-        pass
     return "done"
 
 
 def catching_in_branches(ctx):
     def branch(step_id):
         def steps():
-            try:
+            with suppress(Exception):
                 yield Do("run", step_id, lambda: 1)
-            except Exception:  # noqa: BLE001, S110 - as careless code does
-                pass
 
         return steps
 
@@ -462,6 +460,28 @@ def test_a_hook_that_raises_behind_a_step_fails_the_step(kind, late, hook):
     assert answer.ops == [("StepError", "a")]
     assert answer.op["error"]["message"] == "broken hook"
     assert server.call(attempt=3).ops == [("StepFailed", "a")]
+
+
+@late
+@pytest.mark.parametrize("hook", HOOKS[3:5])
+@pytest.mark.parametrize(
+    ("script", "hooks"), [(one_step, HOOKS), (nothing, HOOKS), (failing, HOOKS), (sleep, PLANNING)]
+)
+def test_behind_new_code_all_hooks_are_called_even_if_one_raises(kind, late, hook, script, hooks):
+    """So that what was opened is closed; those that follow are shown the new error."""
+    log, seen = [], []
+    around = [
+        Noting(log, "1"),
+        acting(transform_output=lambda output: seen.append((output.data, str(output.error)))),
+        raising(hook, ValueError("broken hook"), late=late),
+        Noting(log, "4"),
+    ]
+    answer = served(kind, script, around).call()
+    if hook in hooks:
+        assert answer.error["message"] == "broken hook"
+        assert seen == ([(None, "broken hook")] if hooks is HOOKS else [])
+    ended = [f"{name}.{each}" for each in hooks[3:-1] for name in "41"]
+    assert [line for line in log if line in ended] == ended
 
 
 @late
@@ -715,7 +735,9 @@ def test_a_result_that_is_none_of_its_type_is_shown_as_the_error_it_is(kind):
 
 
 def sending(ctx):
-    ids = yield Do("send_event", "send", [{"name": "test/one", "data": {"n": 1}}, {"name": "test/two", "data": {"n": 2}}])
+    ids = yield Do(
+        "send_event", "send", [{"name": "test/one", "data": {"n": 1}}, {"name": "test/two", "data": {"n": 2}}]
+    )
     return ids
 
 
@@ -731,6 +753,21 @@ def test_hooks_of_a_step_that_sends_events(kind, noting, api):
         *("2.after_send_events", "1.after_send_events"),
     ]
     assert log.count("1.before_send_events") == 1
+
+
+@all_kinds
+def test_parallel_steps_that_send_events_keep_their_own_seeds(kind, noting, api):
+    def branch(step_id):
+        return lambda: (yield Do("send_event", step_id, {"name": "test/one", "data": {"n": step_id}}))
+
+    def script(ctx):
+        yield Both(branch("a"), branch("b"))
+
+    server = served(kind, script, [noting([])], event_key="key", event_api_base_url=api.url)
+    server.run()
+    server.call_for("a", memos={}, order=[])
+    first, second, again = [request.headers["x-inngest-event-id-seed"] for request in api.received]
+    assert first == again != second
 
 
 @both

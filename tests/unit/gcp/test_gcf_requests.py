@@ -1,0 +1,135 @@
+"""What is read of Flask's and Starlette's requests, which the platform's proxies have been through."""
+
+import asyncio
+from urllib.parse import unquote
+
+import flask
+import pytest
+from starlette.requests import Request as StarletteRequest
+from werkzeug.test import EnvironBuilder
+
+from inngest_serverless import ConfigurationError
+from inngest_serverless.gcp.http_requests import read_flask, read_starlette
+
+RUN_HOST = "orders-abcdefghij-ew.a.run.app"
+SHARED_HOST = "europe-west1-shop.cloudfunctions.net"
+
+
+def from_flask(method, target, headers, body, service):
+    path, _, query = target.partition("?")
+    builder = EnvironBuilder(path=path, query_string=query, method=method, headers=headers, data=body)
+    return read_flask(flask.Request(builder.get_environ()), service)
+
+
+def from_starlette(method, target, headers, body, service):
+    path, _, query = target.partition("?")
+    scope = {
+        "type": "http",
+        "method": method,
+        "scheme": "http",
+        "path": unquote(path),
+        "query_string": query.encode(),
+        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers],
+        "server": ("10.0.0.1", 8080),
+    }
+
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def read():
+        request = StarletteRequest(scope, receive)
+        return read_starlette(request, await request.body(), service)
+
+    return asyncio.run(read())
+
+
+@pytest.fixture(params=[from_flask, from_starlette], ids=["flask", "starlette"])
+def read(request):
+    def make(target="/", headers=(("Host", RUN_HOST),), *, method="POST", body=b"", service=""):
+        return request.param(method, target, list(headers), body, service)
+
+    return make
+
+
+def test_method_query_headers_and_body(read):
+    headers = [("Host", RUN_HOST), ("X-INNGEST-Signature", "t=1&s=2"), ("Content-Type", "application/json")]
+    request = read("/api/inngest?fnId=app-a%20b&stepId=step&fnId=other&probe=", headers, method="PUT", body=b'{"a": 1}')
+    assert request.method == "PUT"
+    assert request.query == {"fnId": "app-a b", "stepId": "step", "probe": ""}
+    assert request.headers["x-inngest-signature"] == "t=1&s=2"
+    assert request.path == "/api/inngest"
+    assert request.body == b'{"a": 1}'
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded", "text/plain", ""])
+def test_the_body_stays_the_bytes_that_were_signed(read, kind):
+    body = b"\xff\x00a=1&b=%20\r\n"
+    assert read(headers=[("Host", RUN_HOST), ("Content-Type", kind)], body=body).body == body
+
+
+def test_headers_in_latin_1(read):
+    assert read(headers=[("Host", RUN_HOST), ("X-Inngest-Env", "zo\xeb")]).headers["x-inngest-env"] == "zo\xeb"
+
+
+def test_a_repeated_header_in_starlette_is_one_with_commas():
+    """As Flask's servers make it: no second signature can take the place of the first."""
+    headers = [("Host", RUN_HOST), ("X-Inngest-Signature", "first"), ("x-inngest-signature", "second")]
+    request = from_starlette("POST", "/", headers, b"", "")
+    assert request.headers["x-inngest-signature"] == "first, second"
+
+
+@pytest.mark.parametrize(
+    ("headers", "origin"),
+    [
+        ({"Host": RUN_HOST, "X-Forwarded-Proto": "https"}, f"https://{RUN_HOST}"),
+        ({"Host": RUN_HOST, "X-Forwarded-Proto": "HTTP, https"}, f"http://{RUN_HOST}"),
+        ({"Host": RUN_HOST, "X-Forwarded-Proto": "javascript"}, f"https://{RUN_HOST}"),
+        ({"Host": RUN_HOST}, f"https://{RUN_HOST}"),
+        ({"Host": RUN_HOST, "X-Forwarded-Host": "evil.example"}, f"https://{RUN_HOST}"),
+        ({"Host": "localhost"}, "http://localhost"),
+        ({"Host": "localhost:8080"}, "http://localhost:8080"),
+        ({"Host": "127.0.0.1:8080"}, "http://127.0.0.1:8080"),
+        ({"Host": "[::1]"}, "http://[::1]"),
+        ({"Host": "[::1]:8080"}, "http://[::1]:8080"),
+        ({"Host": "localhost:8080", "X-Forwarded-Proto": "https"}, "https://localhost:8080"),
+        ({"Host": "localhost.example"}, "https://localhost.example"),
+    ],
+    ids=str,
+)
+def test_public_origin(read, headers, origin):
+    assert read(headers=headers.items()).origin == origin
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "service", "public"),
+    [
+        (RUN_HOST, "/api/inngest", "orders", "/api/inngest"),
+        (RUN_HOST, "/", "orders", "/"),
+        (SHARED_HOST, "/", "orders", "/orders"),
+        (SHARED_HOST, "/api/inngest", "orders", "/orders/api/inngest"),
+        (SHARED_HOST, "/orders/api/inngest", "orders", "/orders/api/inngest"),
+        (SHARED_HOST, "/orders", "orders", "/orders"),
+        (SHARED_HOST, "/orders2", "orders", "/orders/orders2"),
+        (f"{SHARED_HOST}:443", "/", "orders", "/orders"),
+        (SHARED_HOST, "/api/inngest", "", "/api/inngest"),
+        ("cloudfunctions.net.example", "/", "orders", "/"),
+    ],
+)
+def test_public_path(read, host, path, service, public):
+    """On the domain that functions share the URL begins with the function's name, which the request is without."""
+    assert read(path, [("Host", host)], service=service).path == public
+
+
+def test_a_path_is_as_it_was_sent(read):
+    assert read("/caf%C3%A9/a%20b/(c)%3F:@").path == "/caf%C3%A9/a%20b/(c)%3F:@"
+
+
+def test_flask_mounted_below_a_path():
+    builder = EnvironBuilder(path="/api/inngest", base_url=f"https://{RUN_HOST}/durable", method="GET")
+    assert read_flask(flask.Request(builder.get_environ()), "").path == "/durable/api/inngest"
+
+
+def test_a_request_of_the_other_kind():
+    request = StarletteRequest({"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""})
+    with pytest.raises(ConfigurationError, match=r"not those of starlette.*inngest_gcf_async"):
+        read_flask(request, "")

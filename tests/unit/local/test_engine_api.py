@@ -1,0 +1,291 @@
+"""The engine's HTTP side: sync, events, signals, state; and an app in cloud mode, which wants everything signed."""
+
+from __future__ import annotations
+
+import json
+from http.client import HTTPConnection
+from threading import Thread
+from urllib.parse import urlsplit
+
+import pytest
+from engine_app import EVENT, KEY, START_MS, TRIGGERS, URL, App, Do, EngineError, both, declare
+
+from inngest_serverless import Client, create_function, event_trigger
+from inngest_serverless.local.calls import MAX_BODY_BYTES
+from inngest_serverless.local.ids import seeded_ids
+from inngest_serverless.protocol.signing import SigningKey
+
+SEED = "1795308509626,jSvafApgNEirjg=="
+SEEDED = ["01M80BKPDTHMNXMZ0AC0T4HAWF", "01M80BKPDTHMNXMZ0AC0T4HAWG"]  # as the server made of it in a recording
+OTHER_KEY = "signkey-test-" + "f" * 64
+
+
+def request(app, method, path, document=None, **headers):
+    connection = HTTPConnection(urlsplit(app.api.origin).netloc, timeout=5)
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    try:
+        connection.request(method, path, body if method == "POST" else None, headers)
+        reply = connection.getresponse()
+        return reply.status, json.loads(reply.read())
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def app(serve):
+    @create_function(id="fn", trigger=event_trigger("test/started"))
+    def fn(ctx):
+        return ctx.event.data
+
+    return serve(fn)
+
+
+# Sync.
+
+
+def registration(app):
+    [function] = app.engine.functions.values()
+    step = {"runtime": {"type": "http", "url": function.url}, "retries": {"attempts": 4}}
+    return {"id": function.id, "name": "fn", "triggers": list(function.triggers), "steps": {"step": step}}
+
+
+def test_a_sync_says_whether_it_changed_anything(app):
+    same = {"appName": "app", "functions": [registration(app)]}
+    assert request(app, "POST", "/fn/register", same) == (200, {"ok": True, "modified": False})
+    other = {"appname": "app", "functions": [registration(app) | {"id": "app-new"}]}
+    assert request(app, "POST", "/fn/register?deployId=1", other) == (200, {"ok": True, "modified": True})
+    assert list(app.engine.functions) == ["app-new"]
+
+
+def test_apps_do_not_replace_one_another(app):
+    document = {"appName": "two", "functions": [registration(app) | {"id": "two-fn"}]}
+    assert request(app, "POST", "/fn/register", document)[0] == 200
+    assert list(app.engine.functions) == ["app-fn", "two-fn"]
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (b"", "JSONDecodeError"),
+        ([], "AttributeError"),
+        ({}, "KeyError('functions')"),
+        ({"functions": [{"id": "x"}]}, "a function's registration cannot be read"),
+        ({"functions": [7]}, "a function's registration cannot be read"),
+    ],
+)
+def test_a_sync_that_cannot_be_read_is_refused(app, document, message):
+    status, answer = request(app, "POST", "/fn/register", document)
+    assert (status, answer["status"]) == (400, 400)
+    assert message in answer["error"]
+    assert list(app.engine.functions) == ["app-fn"]
+
+
+def test_a_trigger_whose_condition_is_not_cel_is_refused(serve):
+    """Or its first event would be the one to find out."""
+
+    @create_function(id="fn", trigger=event_trigger("test/started", expression="event.data.id =="))
+    def fn(_ctx):
+        return 1
+
+    with pytest.raises(AssertionError, match="is not CEL"):
+        serve(fn)
+
+
+def test_retries_that_are_not_given_are_four(app):
+    document = registration(app)
+    del document["steps"]["step"]["retries"]
+    request(app, "POST", "/fn/register", {"appName": "app", "functions": [document]})
+    assert app.engine.functions["app-fn"].max_attempts == 5
+
+
+# Events.
+
+
+@both
+def test_events_of_a_step_start_runs(serve, kind):
+    def script(_ctx):
+        return (yield Do("send_event", "send", [{"name": "test/sent", "data": {"n": 1}}, {"name": "test/sent"}]))
+
+    def receive(ctx):
+        return ctx.event.data
+
+    receiver = create_function(id="receiver", trigger=event_trigger("test/sent"))(receive)
+    app = serve(declare(kind, script), receiver)
+    run = app.run()
+    first, second = app.engine.finish_all()[1:]
+    assert [first.output, second.output] == [{"n": 1}, {}]
+    assert run.output == [first.events[0]["id"], second.events[0]["id"]]
+
+
+@both
+def test_events_that_a_step_sends_again_are_taken_once(serve, kind):
+    """A step that fails after it has sent is tried again, and so are its events: with the same IDs."""
+    attempts = []
+
+    def script(ctx):
+        ids = yield Do("send_event", "send", {"name": "test/sent"})
+        attempts.append(ids)
+        return ids
+
+    receiver = create_function(id="receiver", trigger=event_trigger("test/sent"))(lambda ctx: ctx.event.id)
+    app = serve(declare(kind, script), receiver)
+    run = app.engine.send(EVENT)[0]
+    app.engine.advance("0s")
+    call = app.calls[0]
+    for _ in range(2):  # the same call once more, as after a reply that was lost
+        app._exchange("POST", call.url, call.headers, call.body)
+    app.engine.finish_all()
+    assert [r.output for r in app.engine.runs if r.function.id == "app-receiver"] == run.output
+
+
+def test_the_seed_makes_the_ids_that_the_server_makes(app):
+    events = [{"name": "test/started"}, {"name": "test/started"}]
+    headers = {"X-Inngest-Event-Id-Seed": SEED}
+    for _ in range(2):
+        assert request(app, "POST", "/e/key", events, **headers) == (200, {"ids": SEEDED, "status": 200})
+    app.engine.finish_all()
+    app.engine.advance("0s")
+    assert [run.events[0]["id"] for run in app.engine.runs] == SEEDED
+
+
+@pytest.mark.parametrize(
+    "seed", ["", "x", "1,", "1,AAAA", "-1,jSvafApgNEirjg==", "999999999999999999,jSvafApgNEirjg=="]
+)
+def test_what_is_no_seed_is_not_used(seed):
+    assert seeded_ids(seed, 1) is None
+
+
+@pytest.mark.parametrize("document", [{}, [{"name": "a"}, {"name": ""}], "text", [1], {"name": 5}, b"{"])
+def test_what_is_no_event_is_refused(app, document):
+    status, answer = request(app, "POST", "/e/key", document)
+    assert (status, answer["status"]) == (400, 400)
+    app.engine.advance("1s")
+    assert app.engine.runs == []
+
+
+def test_an_event_gets_what_it_lacks(app):
+    app.engine.send({"name": "test/started", "data": None, "user": None, "ts": None, "id": None})
+    [run] = app.engine.finish_all()
+    event = run.events[0]
+    assert (event["data"], event["user"], event["ts"], len(event["id"])) == ({}, {}, START_MS, 26)
+
+
+def test_events_come_in_while_time_passes(app):
+    """They are dealt with in their order, before what is due later."""
+    client = Client(is_dev=True, event_api_base_url=app.api.origin)
+    sender = Thread(target=client.send, args=({"name": "test/started", "data": {"n": 1}},))
+    sender.start()
+    sender.join()
+    assert app.engine.runs == []
+    app.engine.advance("1s")
+    [run] = app.engine.runs
+    assert (run.output, run.timeline[0].at_ms) == ({"n": 1}, START_MS)
+
+
+# Signals.
+
+
+@both
+def test_a_client_sends_a_signal(serve, kind):
+    def script(_ctx):
+        signal = yield Do("wait_for_signal", "wait", signal="go", timeout="1d")
+        return signal.data
+
+    app = serve(declare(kind, script))
+    client = Client(is_dev=True, api_base_url=app.api.origin)
+    assert client.send_signal("go") is None
+    run = app.start()
+    assert client.send_signal("go", {"n": 1}) == run.id
+    assert client.send_signal("go") is None, "it waits for one only"
+    assert app.engine.finish(run).output == {"n": 1}
+
+
+# State.
+
+
+@both
+def test_state_over_the_limit_is_fetched(serve, kind):
+    text = "x" * (MAX_BODY_BYTES // 2)
+
+    def script(_ctx):
+        first = yield Do("run", "first", lambda: text)
+        second = yield Do("run", "second", lambda: text)
+        return len(first) + len(second)
+
+    app = serve(declare(kind, script), signing_key=KEY)
+    assert app.run().output == 2 * len(text)
+    assert [(call.ctx["use_api"], call.json["use_api"]) for call in app.calls] == [(False,) * 2] * 2 + [(True,) * 2]
+    assert app.calls[2].json["steps"] == {}
+    assert len(app.calls[2].ctx["stack"]["stack"]) == 2
+
+
+def test_without_an_api_state_goes_out_whole(app):
+    app.engine.has_api = False
+    app.engine.send({"name": "test/started", "data": {"text": "x" * MAX_BODY_BYTES}})
+    [run] = app.engine.finish_all()
+    assert run.status == "completed"
+    assert len(app.calls[0].body) > 2 * MAX_BODY_BYTES
+
+
+@pytest.mark.parametrize("path", ["/", "/v0/runs/RUN", "/v0/runs/RUN/actions/x", "/v0/runs/01RUN/batch"])
+def test_what_is_not_served(app, path):
+    path = path.replace("/RUN", f"/{app.run().id}")
+    for method in ("GET", "POST"):
+        status, answer = request(app, method, path, {})
+        assert (status, answer["error"]) == (404, f"the local engine serves no {method} {path}")
+
+
+# Signed.
+
+
+@both
+@pytest.mark.parametrize("trigger", TRIGGERS)
+def test_an_app_in_cloud_mode_verifies_every_call(serve, kind, trigger):
+    def script(_ctx):
+        yield Do("run", "step", lambda: "Zoë ✓")
+        return (yield Do("run", "other", lambda: 1.0))
+
+    app = serve(declare(kind, script), signing_key=KEY, trigger=trigger)
+    assert app.run({"name": "test/started", "data": {"big": 12345678901234567890, "s": "</script>"}}).output == 1
+    assert all("X-Inngest-Signature" in call.headers for call in app.calls)
+    assert all("x-inngest-signature" in call.reply.headers for call in app.calls)
+
+
+def test_an_app_with_another_key_refuses(serve):
+    app = serve(declare("sync", lambda _ctx: iter(())), signing_key=KEY)
+    app.engine.key = SigningKey(OTHER_KEY)
+    run = app.run()
+    assert run.status == "failed"
+    assert run.error == {"name": "Error", "message": "the request is not signed as it must be"}
+    assert [call.reply.status for call in app.calls] == [401] * 5
+
+
+@pytest.mark.parametrize("authorization", [None, "Bearer x", SigningKey(OTHER_KEY).bearer()])
+def test_the_api_of_a_signed_engine_wants_the_key(serve, authorization):
+    app = serve(declare("sync", lambda _ctx: iter(())), signing_key=KEY)
+    run = app.run()
+    headers = {"Authorization": authorization} if authorization else {}
+    paths = [("POST", "/fn/register"), ("POST", "/v1/signals"), ("GET", f"/v0/runs/{run.id}/actions")]
+    assert [request(app, method, path, {}, **headers)[0] for method, path in paths] == [401] * 3
+    assert request(app, "POST", "/e/key", [], **headers)[0] == 200
+
+
+def test_the_api_takes_the_key_with_its_prefix_and_without(serve):
+    app = serve(declare("sync", lambda _ctx: iter(())), signing_key=KEY)
+    run = app.run()
+    key = SigningKey(KEY)
+    for authorization in (key.bearer(), f"Bearer {key.hashed()}"):
+        path = f"/v0/runs/{run.id}/batch"
+        assert request(app, "GET", path, Authorization=authorization) == (200, run.events)
+
+
+def test_an_api_that_is_closed_is_not_used(serve):
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+        app = App(stack, [declare("sync", lambda _ctx: iter(()))])
+        assert app.engine.has_api
+    assert not app.engine.has_api
+    with pytest.raises(EngineError, match="an event needs a name"):
+        app.engine.send({"data": {}})
+    assert URL in app.engine.functions["app-fn"].url
