@@ -96,25 +96,32 @@ class CallSpan(Span):
         """As of any span, like all that follows."""
         return self._span().is_recording()
 
-    def set_attribute(self, key: str, value: Any) -> None:  # noqa: D102
+    def set_attribute(self, key: str, value: Any) -> None:
+        """As the interface says."""
         self._span().set_attribute(key, value)
 
-    def set_attributes(self, attributes: Any) -> None:  # noqa: D102
+    def set_attributes(self, attributes: Any) -> None:
+        """As the interface says."""
         self._span().set_attributes(attributes)
 
-    def add_event(self, *args: Any, **kwargs: Any) -> None:  # noqa: D102
+    def add_event(self, *args: Any, **kwargs: Any) -> None:
+        """As the interface says."""
         self._span().add_event(*args, **kwargs)
 
-    def add_link(self, *args: Any, **kwargs: Any) -> None:  # noqa: D102
+    def add_link(self, *args: Any, **kwargs: Any) -> None:
+        """As the interface says."""
         self._span().add_link(*args, **kwargs)
 
-    def update_name(self, name: str) -> None:  # noqa: D102
+    def update_name(self, name: str) -> None:
+        """As the interface says."""
         self._span().update_name(name)
 
-    def set_status(self, *args: Any, **kwargs: Any) -> None:  # noqa: D102
+    def set_status(self, *args: Any, **kwargs: Any) -> None:
+        """As the interface says."""
         self._span().set_status(*args, **kwargs)
 
-    def record_exception(self, *args: Any, **kwargs: Any) -> None:  # noqa: D102
+    def record_exception(self, *args: Any, **kwargs: Any) -> None:
+        """As the interface says."""
         self._span().record_exception(*args, **kwargs)
 
     def end(self, end_time: int | None = None) -> None:

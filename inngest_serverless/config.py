@@ -98,6 +98,11 @@ class Settings:
         """The keys to verify with, in order."""
         return tuple(key for key in (self.signing_key, self.signing_key_fallback) if key is not None)
 
+    @property
+    def has_address(self) -> bool:
+        """Whether the public origin is set."""
+        return self.url is not None or self.serve_origin is not None
+
     def public_address(self, origin: str, path: str) -> tuple[str, str]:
         """The origin and the path to register: as set, or else as the platform says."""
         if self.url is not None:

@@ -100,7 +100,7 @@ def make_app(
     """
     given = {name: value for name, value in options.items() if value is not None}
     _check(given)
-    served = list(_registered if functions is None else functions)
+    served = [functions] if isinstance(functions, Function) else list(_registered if functions is None else functions)
     if not served:
         raise ConfigurationError("there are no functions to serve: pass a list of them, or call register first")
     settings = {_TEXTS.get(name, name): value for name, value in given.items()}

@@ -48,6 +48,11 @@ class Sync:
             return unauthorized_reply()
         if in_band and self._settings.allow_in_band_sync:
             return self._in_band(request)
+        if request.names_itself and not (signed or self._settings.is_dev or self._settings.has_address):
+            # Anybody could have the app registered at a host of theirs, and get its events and states.
+            return _not_synced(
+                "behind a load balancer the app does not know its own address: set INNGEST_SERVE_ORIGIN", retry=False
+            )
         return (yield from self._out_of_band(request))
 
     def register(

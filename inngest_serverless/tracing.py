@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TracingMiddleware", "with_tracing"]
 
-# The span of the call that the code belongs to, in whatever task it runs, and the middleware that made it.
-_current: ContextVar[tuple[TracingMiddleware, CallSpan] | None] = ContextVar("inngest_serverless_span", default=None)
+# The span of the call that the code belongs to, in whatever task it runs. Of several middlewares the last one's counts.
+_current: ContextVar[CallSpan] = ContextVar("inngest_serverless_span")
 
 
 class TracingMiddleware(Middleware):
@@ -56,30 +56,21 @@ class TracingMiddleware(Middleware):
         """Continue the server's trace, for all the code of the call."""
         from inngest_serverless.call_span import CallSpan
 
-        known = _current.get()
-        if known is None or known[1].call is not call:
-            span = CallSpan(self._tracer, call)
-            _current.set((self, span))
-            span.enter()
+        span = CallSpan(self._tracer, call)
+        _current.set(span)
+        span.enter()
 
     def before_execution(self) -> None:
         """New code runs from here on."""
-        if (span := self._span()) is not None:
-            span.begin()
+        _current.get().begin()
 
     def transform_output(self, output: CallOutput) -> None:
         """End the span with what a step or the function came to."""
-        if (span := self._span()) is not None:
-            span.conclude(output.step_id, output.error)
+        _current.get().conclude(output.step_id, output.error)
 
     def before_response(self) -> None:
         """End the span of a call that has only reported steps, if it has children."""
-        if (span := self._span()) is not None:
-            span.close()
-
-    def _span(self) -> CallSpan | None:
-        known = _current.get()
-        return known[1] if known is not None and known[0] is self else None
+        _current.get().close()
 
 
 def with_tracing(sources: Sequence[Any]) -> tuple[Any, ...]:

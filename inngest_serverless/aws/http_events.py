@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 __all__ = ["read_event"]
 
 _SOURCES = {
-    "aws:sqs": "an SQS batch: serve it with forward_sqs",
-    "aws:sns": "an SNS notification: serve it with forward_sns",
-    "aws:s3": "an S3 notification: serve it with forward_s3",
-    "aws:dynamodb": "a DynamoDB stream batch: serve it with forward_dynamodb",
-    "aws:kinesis": "a Kinesis batch: serve it with forward_kinesis",
+    "aws:sqs": "an SQS batch",
+    "aws:sns": "an SNS notification",
+    "aws:s3": "an S3 notification",
+    "aws:dynamodb": "a DynamoDB stream batch",
+    "aws:kinesis": "a Kinesis batch",
 }
+
+
+_OWN_FUNCTION = "give it a Lambda function of its own, which sends events with inngest_serverless.Client"
 
 
 def read_event(event: Any) -> tuple[Request, Writer]:
@@ -97,6 +100,7 @@ def _read_alb(event: Event) -> Request:
         _body(event),
         f"{scheme}://{headers.get('host', '')}",
         event.get("path") or "/",
+        names_itself=True,
     )
 
 
@@ -136,7 +140,10 @@ def _body(event: Event) -> str | bytes:
     if event.get("isBase64Encoded"):
         from base64 import b64decode
 
-        return b64decode(body)
+        try:
+            return b64decode(body)
+        except ValueError:
+            raise UnsupportedEventError("the event says that its body is base64, but it is not") from None
     return body
 
 
@@ -162,8 +169,8 @@ def _kind(event: Any) -> str:
     records = event.get("Records")
     if isinstance(records, list) and records and isinstance(records[0], dict):
         source = records[0].get("eventSource") or records[0].get("EventSource")
-        return _SOURCES.get(str(source), f"records of {source!r}: write a function of your own for them")
+        return f"{_SOURCES.get(str(source), f'records of {source!r}')}: {_OWN_FUNCTION}"
     if "detail-type" in event:
-        return "an EventBridge event: serve it with forward_eventbridge"
+        return f"an EventBridge event: {_OWN_FUNCTION}"
     keys = ", ".join(sorted(str(key) for key in event)[:5]) or "no keys"
     return f"an event with {keys}: put a function URL, an API Gateway or a load balancer before it"

@@ -35,6 +35,13 @@ if TYPE_CHECKING:
 __all__ = ["AsyncStep", "AsyncStepAI"]
 
 
+def _begin(face: Any, step_id: str, *args: Any) -> Coroutine[object, None, Any]:
+    coroutine = _carry_out(face, step_id, *args)
+    # Kept until the function ends, to tell of a step that nobody awaited.
+    face._rendezvous.begun.append((step_id, coroutine))  # noqa: SLF001 - one class, in two halves
+    return coroutine
+
+
 async def _carry_out(
     face: Any,
     step_id: str,
@@ -283,7 +290,7 @@ else:
             super().__init__(ledger, app_id, send)
             self._rendezvous = rendezvous
 
-        _do = _carry_out
+        _do = _begin
 
         @property
         def ai(self) -> AsyncStepAI:
@@ -299,4 +306,4 @@ else:
             super().__init__(ledger, app_id, send)
             self._rendezvous = rendezvous
 
-        _do = _carry_out
+        _do = _begin

@@ -51,11 +51,11 @@ class _CallContext(Generic[E]):
         self._failed_event_types = function.failed_event_types
         self.events: list[E] = [types.get(event["name"], Event).from_dict(event) for event in call.events]
         self.event: E = self.events[0]
-        self.run_id = call.run_id
-        self.attempt = call.attempt
-        self.max_attempts = call.max_attempts
-        self.function_id = function.id
-        self.env = call.env
+        self.run_id: str = call.run_id
+        self.attempt: int = call.attempt
+        self.max_attempts: int | None = call.max_attempts
+        self.function_id: str = function.id
+        self.env: str = call.env
 
     @property
     def failure(self) -> RunFailure | None:

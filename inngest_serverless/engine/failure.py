@@ -19,6 +19,7 @@ __all__ = ["describe"]
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep  # noqa: PTH120, PTH100 - pathlib costs a cold start
 # The server keeps errors with the run's state, which has limits of its own.
 _TEXT_LIMIT = 32 * 1024
+_LEAVES_TOLD = 3
 
 
 def describe(error: BaseException, now: float) -> Failure:
@@ -34,6 +35,10 @@ def describe(error: BaseException, now: float) -> Failure:
     # A step's failure is remembered, so every retry would meet it again.
     final = any(isinstance(leaf, (NonRetriableError, StepError, ConfigurationError)) for leaf in leaves)
     failure = Failure(type(error).__name__, _message(error), _stack(error), final=final)
+    if leaves != [error]:
+        # A group's own message says only how many there are.
+        told = "; ".join(f"{type(leaf).__name__}: {_message(leaf)}" for leaf in leaves[:_LEAVES_TOLD])
+        failure.message = _shortened(f"{failure.message}: {told}")
     try:
         failure.retry_after = _retry_after(leaves, now)
     except ConfigurationError as fault:

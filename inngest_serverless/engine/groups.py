@@ -58,6 +58,7 @@ class _Exploration:
         self._race = race
         self._found = len(ledger.pending)
         self._passed = ledger.passed
+        self._before = ledger.key
         # Of each branch that ended: when its last step completed, that step, its result, its error.
         self._ended: list[tuple[int, str, Any, BaseException | None]] = []
         self._interrupt: Interrupt | None = None
@@ -70,7 +71,7 @@ class _Exploration:
         if self._ended and (self._race or self._interrupt is None):
             # What follows completed no earlier than its last step.
             last = min if self._race else max
-            ledger.key = last(self._ended, key=_completed)[1]
+            ledger.key = last(self._ended, key=_completed)[1] or self._before
             ledger.passed = ledger.key or self._passed
         if self._race and self._ended:
             del ledger.pending[self._found :]

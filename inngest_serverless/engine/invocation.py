@@ -68,10 +68,10 @@ class Invocation:
 
     def run(self, send: Senders) -> Reply:
         """Run a sync function. ``send`` sends events and signals."""
-        if self._hooks is None:
-            return self.conclude(*self._execute(send))
-        # In a context of its own, as on a loop: what a hook sets there is gone with the call.
+        # In a context of its own, as on a loop: what is set there is gone with the call.
         context = copy_context()
+        if self._hooks is None:
+            return self.conclude(*context.run(self._execute, send))
         return context.run(self._hooks.run, self._with_hooks(self._hooks), lambda: self._execute(send))
 
     async def run_async(self, send: Senders, loop: WarmLoop) -> Reply:
@@ -112,7 +112,7 @@ class Invocation:
         if main.cancelled():
             return None, meeting.Cancelled("the function was cancelled")
         value, raised = main.result()
-        return value, raised
+        return value, raised or meeting.forgotten()
 
     def _with_hooks(self, hooks: Hooks) -> Generator[Any, Any, Reply]:
         """The function within its middleware; yields what has to be awaited, and EXECUTE for the function itself."""

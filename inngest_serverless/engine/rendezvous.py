@@ -16,10 +16,12 @@ import asyncio
 import threading
 import weakref
 from contextvars import copy_context
+from inspect import CORO_CREATED, getcoroutinestate
 from selectors import DefaultSelector
 
 from inngest_serverless.engine.interrupts import Interrupt
 from inngest_serverless.engine.ledger import REPORT, RUN
+from inngest_serverless.errors import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -184,6 +186,7 @@ class Rendezvous:
         self._turns: dict[str, asyncio.Future[None]] = {}
         self._arrived: dict[str, asyncio.Future[None]] = {}
         self._search: asyncio.TimerHandle | None = None
+        self.begun: list[tuple[str, Coroutine[Any, Any, Any]]] = []
         self._hooks_begun: asyncio.Event | None = None
         ledger.has_tasks = True
 
@@ -207,6 +210,15 @@ class Rendezvous:
                 self._search.cancel()
             await self._dismiss(main)
         return main
+
+    def forgotten(self) -> ConfigurationError | None:
+        """The error of a function that ended without awaiting a step that it called, if it did."""
+        forgotten = [(step_id, step) for step_id, step in self.begun if getcoroutinestate(step) == CORO_CREATED]
+        for _, step in forgotten:
+            step.close()
+        if not forgotten:
+            return None
+        return ConfigurationError(f"step {forgotten[0][0]!r} was not awaited, so it never ran: write 'await' before it")
 
     def is_alone(self) -> bool:
         """Whether the function has no tasks besides its own."""

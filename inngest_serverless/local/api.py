@@ -38,7 +38,7 @@ class LocalApi:
         self._engine = engine
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(engine))
         self._thread = Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), name="local-api", daemon=True)
-        self.origin = f"http://127.0.0.1:{self._server.server_port}"
+        self.origin: str = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
         """Start to listen."""

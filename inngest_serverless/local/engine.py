@@ -70,9 +70,9 @@ class Engine:
         watch: Callable[[Run, Moment], None] | None = None,
         fetch: Endpoint | None = None,
     ) -> None:
-        self.agenda = Agenda(int(time.time() * 1000) if start_ms is None else start_ms)
+        self.agenda: Agenda = Agenda(int(time.time() * 1000) if start_ms is None else start_ms)
         self.runs: list[Run] = []
-        self.key = SigningKey(signing_key) if signing_key else None
+        self.key: SigningKey | None = SigningKey(signing_key) if signing_key else None
         self.has_api = False
         self._endpoint = endpoint
         self._apps: dict[str, dict[str, Registered]] = {}

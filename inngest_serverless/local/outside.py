@@ -34,7 +34,7 @@ class OutsideError(Exception):
 
     def __init__(self, name: str, message: str, body: str = "") -> None:
         super().__init__(f"{name}: {message}")
-        self.error = {"name": name, "message": message} | ({"stack": body} if body else {})
+        self.error: dict[str, str] = {"name": name, "message": message} | ({"stack": body} if body else {})
 
 
 def ask_outside(step: ReportedStep, fetch: Fetch | None) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class WaitError(Exception):
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)
-        self.error = {"name": name, "message": message}
+        self.error: dict[str, str] = {"name": name, "message": message}
 
 
 class Waits:

@@ -19,9 +19,10 @@ class Request:
         body: As the platform delivered it: text where it decoded the bytes itself, so that nobody does it twice.
         origin: ``https://host`` by which the platform says it was reached.
         path: The public path, stage or base path included.
+        names_itself: Whether the origin is only what the client wrote into its Host header.
     """
 
-    __slots__ = ("body", "headers", "method", "origin", "path", "query")
+    __slots__ = ("body", "headers", "method", "names_itself", "origin", "path", "query")
 
     def __init__(
         self,
@@ -31,7 +32,10 @@ class Request:
         body: str | bytes,
         origin: str,
         path: str,
+        *,
+        names_itself: bool = False,
     ) -> None:
+        self.names_itself: bool = names_itself
         self.method: str = method
         self.query: Mapping[str, str] = query
         self.headers: Mapping[str, str] = headers

@@ -12,8 +12,10 @@ from transcripts import load
 if TYPE_CHECKING:
     from adapters import Caller
 
-CLOUD = {"INNGEST_SIGNING_KEY": KEY}
-ROTATING = {"INNGEST_SIGNING_KEY": KEY, "INNGEST_SIGNING_KEY_FALLBACK": FALLBACK_KEY}
+# Behind a load balancer the app must be told its address before it registers itself for a stranger.
+ORIGIN = {"INNGEST_SERVE_ORIGIN": SERVE_URL.removesuffix("/api/inngest")}
+CLOUD = {"INNGEST_SIGNING_KEY": KEY, **ORIGIN}
+ROTATING = {"INNGEST_SIGNING_KEY": KEY, "INNGEST_SIGNING_KEY_FALLBACK": FALLBACK_KEY, **ORIGIN}
 DEV = {"INNGEST_DEV": "1"}
 
 CALL = load("signed-no-steps").calls[0]

@@ -36,12 +36,12 @@ HTTP_EVENTS = {
     "alb_multi_value": f"http://{ALB}/api/inngest",
 }
 OTHER_EVENTS = {
-    "sqs": "forward_sqs",
-    "sns": "forward_sns",
-    "s3": "forward_s3",
-    "dynamodb_stream": "forward_dynamodb",
-    "kinesis": "forward_kinesis",
-    "eventbridge": "forward_eventbridge",
+    "sqs": "an SQS batch",
+    "sns": "an SNS notification",
+    "s3": "an S3 notification",
+    "dynamodb_stream": "a DynamoDB stream batch",
+    "kinesis": "a Kinesis batch",
+    "eventbridge": "an EventBridge event",
     "direct_invoke": "put a function URL, an API Gateway or a load balancer before it",
 }
 WITHOUT_URL = {"rest_api_null_fields"}

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from adapters import SERVE_URL
-from calls import CLOUD, DEV, ROTATING, signed
+from calls import CLOUD, DEV, ORIGIN, ROTATING, signed
 from inngest_api import FALLBACK_KEY, KEY, SIGNATURE, bearer
 from replies import check_compact, check_reply, check_signed
 from transcripts import registration
@@ -166,7 +166,7 @@ def test_public_url_as_set(serve: Callable[..., Caller], api: InngestApi) -> Non
 
 
 def test_key_that_is_not_hexadecimal(serve: Callable[..., Caller], api: InngestApi) -> None:
-    caller = serve(INNGEST_SIGNING_KEY="signkey-test-not-hex")
+    caller = serve(INNGEST_SIGNING_KEY="signkey-test-not-hex", **ORIGIN)
     reply = caller("PUT")
     check_reply(reply, caller, "cloud")
     assert reply.status == 500
@@ -278,3 +278,16 @@ def test_in_band_passes_on_the_server_kind(kind: str, serve: Callable[..., Calle
     caller = serve(**CLOUD)
     headers = signed(caller) | {"X-Inngest-Sync-Kind": "in_band", "X-Inngest-Server-Kind": kind}
     assert caller("PUT", headers=headers).headers["x-inngest-expected-server-kind"] == kind
+
+
+def test_a_load_balancer_does_not_tell_strangers_where_to_register(
+    serve: Callable[..., Caller], api: InngestApi
+) -> None:
+    """Its Host header is whatever the client wrote: an unsigned sync would hand the app to anybody's host."""
+    caller = serve(INNGEST_SIGNING_KEY=CLOUD["INNGEST_SIGNING_KEY"])
+    reply = caller("PUT")
+    if "alb" in caller.adapter.name:
+        assert (reply.status, api.received) == (500, [])
+        assert "INNGEST_SERVE_ORIGIN" in json.loads(reply.body)["message"]
+    else:
+        assert reply.status == 200

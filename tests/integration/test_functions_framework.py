@@ -79,7 +79,7 @@ def server(request):
 @pytest.fixture(scope="module")
 def engine():
     """An engine whose endpoint is set to whatever serves the app."""
-    engine = Engine(lambda *request: engine.serve(*request))
+    engine = Engine(lambda *request: engine.serve(*request))  # noqa: PLW0108 - it is made below
     with LocalApi(engine) as api:
         engine.origin = api.origin
         yield engine
@@ -225,7 +225,7 @@ def test_sigterm_lets_the_call_end_and_leaves_no_process(server, source):
 def test_a_function_that_cannot_be_imported(server, tmp_path):
     (tmp_path / "main.py").write_text("raise RuntimeError('no database')\n")
     running = FunctionsFramework("handler", source=tmp_path / "main.py", server=server)
-    with pytest.raises(FunctionsFrameworkError, match="did not start[^$]*no database"):
+    with pytest.raises(FunctionsFrameworkError, match=r"did not start[^$]*no database"):
         running.start()
     assert "no database" in running.log
 

@@ -41,7 +41,7 @@ FORWARDERS = """
 class RecordingEngine(Engine):
     """An engine that starts nothing: what it is sent is all that is wanted."""
 
-    def post(self, events):
+    def post(self, events, *_):
         self.posted = [*getattr(self, "posted", []), *events]
         return [event["id"] for event in events]
 

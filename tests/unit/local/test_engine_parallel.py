@@ -168,7 +168,7 @@ def test_a_race_goes_on_after_the_first(serve, kind):
     # It is called back while the other sleep is open, and is to plan what it finds.
     assert [call.ctx["disable_immediate_execution"] for call in app.calls] == [False, True]
     app.engine.advance("2d")
-    assert len(app.calls) == 2, "nobody is called for a run that has ended"
+    assert (len(app.calls), ends(run), run.order) == (2, HOUR, [hash_of("nap")]), "a run that has ended stays as it is"
 
 
 @both
@@ -179,6 +179,45 @@ def test_a_race_of_steps(serve, kind):
     assert run.output == "a"
     # Both were due at the same time; the function is called back once.
     assert [call.target for call in app.calls] == ["step", hash_of("a"), hash_of("b"), "step"]
+
+
+def test_steps_that_finish_at_once_lead_to_one_call():
+    plan = [race_op("Sleep", name, duration="1h") for name in "abc"]
+    after = [race_op("Sleep", "after", duration="1h")]
+    run = answering((206, plan), (206, after), (200, "done")).execute(EVENT)
+    assert (run.calls, ends(run)) == (3, 2 * HOUR)
+
+
+@both
+def test_nothing_is_tried_again_for_a_run_that_has_ended(serve, kind):
+    branches = [lambda ctx: ctx.step.run("boom", lambda: 1 / 0), lambda ctx: ctx.step.sleep("nap", "1s")]
+    app = serve(declare_race(kind, *branches))
+    run = app.run()
+    app.engine.advance("1d")
+    assert (ends(run), len(app.calls)) == (SECOND, 3)
+
+
+@both
+def test_a_run_that_has_ended_waits_for_nothing(serve, kind):
+    def wait(ctx):
+        return ctx.step.wait_for_signal("wait", signal="go", timeout="1d")
+
+    app = serve(declare_race(kind, wait, lambda ctx: ctx.step.sleep("nap", "1s")))
+    app.run()
+    assert app.engine.signal("go") is None
+    run = app.start()
+    assert app.engine.signal("go") is run
+
+
+@both
+def test_nothing_more_is_done_for_a_run_that_fails_amid_a_plan(serve, kind):
+    def wait():
+        return (yield Do("wait_for_signal", "wait", signal="go", timeout="1d"))
+
+    app = serve(declare(kind, in_parallel(wait, step("a", 1))))
+    app.start()
+    second = app.start()
+    assert [moment[1] for moment in happened(second)] == ["Started", "WaitForSignal", "Failed"]
 
 
 @both

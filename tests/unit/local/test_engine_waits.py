@@ -36,6 +36,21 @@ def test_an_event_ends_a_wait(serve, kind, options):
 
 
 @both
+def test_the_timeout_of_a_wait_that_is_over_changes_nothing(serve, kind):
+    def script(_ctx):
+        found = yield Do("wait_for_event", "wait", event="test/reply", timeout="1h")
+        yield Do("sleep", "nap", "1d")
+        return found.data["answer"]
+
+    app = serve(declare(kind, script))
+    run = app.start()
+    app.engine.send(REPLY)
+    app.engine.finish(run)
+    assert run.output == "yes"
+    assert (run.steps, len(run.order)) == (["wait", "nap"], 2)
+
+
+@both
 @pytest.mark.parametrize(
     ("options", "event"),
     [

@@ -315,6 +315,30 @@ def test_hooks_that_take_their_time_are_waited_for(by, known):
     assert sorted(answer.ops) == sorted(("StepPlanned", step_id) for step_id in expected)
 
 
+def test_hooks_that_take_their_time_do_not_change_the_order_of_results():
+    """Though the order is not known, so that all that is known is taken to be new together."""
+    log = []
+
+    class Slow(Middleware):
+        async def before_execution(self):
+            await asyncio.sleep(0.01)
+
+    async def branch(ctx, step_id):
+        await ctx.step.run(step_id, lambda: 1)
+        for _ in range("cba".index(step_id)):
+            await asyncio.sleep(0)
+        log.append(step_id)
+
+    async def handler(ctx):
+        await asyncio.gather(*(branch(ctx, step_id) for step_id in "abc"))
+
+    server = Hooked(function(handler), middleware=[Slow])
+    for step_id in "abc":
+        server.remember(step_id, {"data": 1})
+    assert server.call(order=[]).status == 200
+    assert log == ["a", "b", "c"]
+
+
 # Who is called.
 
 

@@ -50,6 +50,16 @@ def parent_of(span):
 
 
 @both
+def test_of_several_the_last_one_counts(kind, telemetry):
+    from opentelemetry.sdk.trace import TracerProvider
+
+    other = TracingMiddleware(TracerProvider())
+    served(kind, two_steps, [other, partial(TracingMiddleware, telemetry.provider)]).run()
+    assert telemetry.names == ["step a", "step b", "fn"]
+    assert [parent_of(span) for span in telemetry.spans] == [(TRACE, PARENT)] * 3
+
+
+@both
 @pytest.mark.parametrize("middleware", [[], [TracingMiddleware]], ids=["by itself", "named"])
 def test_one_span_for_the_new_code_of_each_call(kind, middleware, telemetry):
     served(kind, two_steps, middleware).run()

@@ -1,0 +1,73 @@
+"""Waits until an app answers at a URL, and has it register its functions with Inngest; for scripts/deploy_gcp."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+SDK = "x-inngest-sdk"
+OK, FORBIDDEN = 200, 403
+REQUEST_SECONDS = 60
+
+
+def main(url: str, wait_seconds: float) -> int:
+    """Wait and sync; 0 if Inngest took the app."""
+    deadline = time.monotonic() + wait_seconds
+    while (fault := check(url)) is not None:
+        if time.monotonic() >= deadline:
+            return fail(f"{url} does not serve the app: {fault}")
+        time.sleep(float(os.environ.get("DEPLOY_POLL_SECONDS", "3")))
+    status, _, body = exchange("PUT", url)
+    message = text_of(body)
+    if status != OK:
+        return fail(f"the app was not synced: {message or f'HTTP status {status}'}")
+    print(f"deploy_gcp: {url}: {message or 'synced'}")
+    return 0
+
+
+def check(url: str) -> str | None:
+    """What is wrong with what answers at the URL, or None."""
+    try:
+        status, headers, body = exchange("GET", url)
+    except OSError as error:
+        return f"no reply ({getattr(error, 'reason', error)})"
+    if SDK not in headers:
+        hint = ": may everybody call it (--allow-unauthenticated)?" if status == FORBIDDEN else ""
+        return f"HTTP status {status}{hint}"
+    # An app whose settings are wrong says so itself.
+    return None if status == OK else f"HTTP status {status}: {text_of(body)}"
+
+
+def exchange(method: str, url: str) -> tuple[int, dict[str, str], bytes]:
+    """Send a request: the status, the headers in lower case, the body."""
+    request = urllib.request.Request(url, method=method)  # noqa: S310 - a URL of the caller's own
+    try:
+        with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as reply:  # noqa: S310
+            return reply.status, {name.lower(): value for name, value in reply.headers.items()}, reply.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, {name.lower(): value for name, value in error.headers.items()}, error.read()
+
+
+def text_of(body: bytes) -> str:
+    """The message in a reply of the app's, which repeats Inngest's own."""
+    try:
+        document: Any = json.loads(body)
+    except ValueError:
+        return ""
+    return str(document.get("message") or "") if isinstance(document, dict) else ""
+
+
+def fail(message: str) -> int:
+    """Say what went wrong."""
+    print(f"deploy_gcp: {message}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], float(sys.argv[2])))
