@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         send_many_async,
     )
     from inngest_serverless.clock import now_millis, timestamp
+    from inngest_serverless.encryption import EncryptionMiddleware
     from inngest_serverless.engine.context import AsyncContext, Context
     from inngest_serverless.errors import (
         ConfigurationError,
@@ -51,8 +52,11 @@ if TYPE_CHECKING:
     from inngest_serverless.functions import Function, create_function
     from inngest_serverless.gcp.handler import inngest_gcf, inngest_gcf_async
     from inngest_serverless.middleware import CallInput, CallOutput, Middleware
+    from inngest_serverless.offload import OffloadMiddleware
     from inngest_serverless.options import register
     from inngest_serverless.signatures import sign, validate_signature
+    from inngest_serverless.stores import FileStore, GCSStore, S3Store, Store
+    from inngest_serverless.tracing import TracingMiddleware
     from inngest_serverless.triggers import Trigger, cron_trigger, event_trigger
     from inngest_serverless.user_fields import EMAIL, EXTERNAL_ID
     from inngest_serverless.workflow import Workflow
@@ -70,26 +74,33 @@ __all__ = [
     "ConfigurationError",
     "Context",
     "Debounce",
+    "EncryptionMiddleware",
     "Event",
     "EventNotReceivedError",
     "EventValidationError",
     "ExpiredSignatureError",
+    "FileStore",
     "Function",
+    "GCSStore",
     "InngestError",
     "InvalidSignatureError",
     "InvalidTimestampError",
     "Middleware",
     "NonRetriableError",
+    "OffloadMiddleware",
     "Priority",
     "RateLimit",
     "RetryAfterError",
     "RunFailure",
+    "S3Store",
     "SendEventsError",
     "SignatureError",
     "Singleton",
     "StepError",
+    "Store",
     "Throttle",
     "Timeouts",
+    "TracingMiddleware",
     "Trigger",
     "Workflow",
     "__version__",
@@ -155,7 +166,11 @@ _HOMES = {
     "inngest_serverless.functions": ("Function", "create_function"),
     "inngest_serverless.gcp.handler": ("inngest_gcf", "inngest_gcf_async"),
     "inngest_serverless.middleware": ("CallInput", "CallOutput", "Middleware"),
+    "inngest_serverless.encryption": ("EncryptionMiddleware",),
+    "inngest_serverless.offload": ("OffloadMiddleware",),
     "inngest_serverless.options": ("register",),
+    "inngest_serverless.stores": ("FileStore", "GCSStore", "S3Store", "Store"),
+    "inngest_serverless.tracing": ("TracingMiddleware",),
     "inngest_serverless.signatures": ("sign", "validate_signature"),
     "inngest_serverless.triggers": ("Trigger", "cron_trigger", "event_trigger"),
     "inngest_serverless.user_fields": ("EMAIL", "EXTERNAL_ID"),

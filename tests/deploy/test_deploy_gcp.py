@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
+import shutil
 import subprocess
 import threading
 import tomllib
@@ -119,7 +121,7 @@ class Desk:
 
     def deploy(self, *arguments):
         source = ["--source", str(self.folder / "source"), "--function-source", "main.py"]
-        return self("orders", REGION, *source, "--wait", "1", *arguments)
+        return self("orders", REGION, *source, "--wait", "20", *arguments)
 
 
 @pytest.fixture
@@ -267,7 +269,7 @@ def test_a_dry_run_prints_each_command_and_runs_none(desk, app):
         "gcloud run services",
     ]
     assert commands[0].count('--set-env-vars=^|^THREADS=20|GREETING=it\'s, "hello" $HOME') == 1
-    assert commands[3][1:] == [f"{ROOT}/scripts/deploy_gcp_sync.py", "https://URL-OF-THE-FUNCTION/api/inngest", "1"]
+    assert commands[3][1:] == [f"{ROOT}/scripts/deploy_gcp_sync.py", "https://URL-OF-THE-FUNCTION/api/inngest", "20"]
     assert desk.calls == app.requests == []
 
 
@@ -344,3 +346,36 @@ def test_a_source_without_what_it_needs(missing, desk):
     ran = desk.deploy()
     assert (ran.returncode, ran.stderr) == (1, f"deploy_gcp: {desk.folder}/source has no {missing}\n")
     assert desk.calls == []
+
+
+# The Terraform example.
+
+
+@pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed")
+def test_the_terraform_example_is_well_formed():
+    """Its syntax and format; what its arguments are called only Google's provider knows."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    command = ["terraform", "fmt", "-check", "-diff", "templates/gcp"]
+    ran = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)  # noqa: S603
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("", "", 0)
+
+
+def test_the_terraform_example_deploys_what_the_script_deploys(desk):
+    text = (ROOT / "templates" / "gcp" / "main.tf").read_text()
+    deploy = shlex.split(desk("orders", REGION, "--dry-run", "--no-sync").stdout.splitlines()[-1])
+    flags = dict(flag.removeprefix("--").split("=", 1) for flag in deploy if flag.startswith("--") and "=" in flag)
+    same = {
+        "runtime": flags["runtime"],
+        "entry_point": flags["entry-point"],
+        "GOOGLE_FUNCTION_SOURCE": flags["set-build-env-vars"].partition("=")[2],
+        "available_memory": flags["memory"],
+        "available_cpu": flags["cpu"],
+    }
+    for name, value in same.items():
+        assert re.search(rf'\b{name}\s+= "{re.escape(value)}"\n', text), name
+    for name, value in {"max_instance_count": flags["max-instances"], "default": flags["concurrency"]}.items():
+        assert re.search(rf"\b{name}\s+= {value}\n", text), name
+    assert re.search(rf"\btimeout_seconds\s+= {flags['timeout'].removesuffix('s')}\n", text)
+    for pair in flags["set-secrets"].split(","):
+        variable, _, secret = pair.removesuffix(":latest").partition("=")
+        assert re.search(rf'\b{variable}\s+= "{secret}"\n', text), variable

@@ -145,41 +145,33 @@ def test_a_function_with_parallel_steps_and_one_that_sends_events(framework, eng
 
 
 def test_a_hundred_calls_at_once(framework):
-    def call(number):
-        if number % 2:
-            return _call(framework, "sync", number)
-        return _call(framework, "async", number)
-
-    with ThreadPoolExecutor(100) as pool:
-        replies = list(pool.map(call, range(100)))
+    """Sync and async functions in turn, each with a step of its own to run or to plan."""
+    replies = _calls_at_once(framework, {})
     for number, (status, opcodes) in enumerate(replies):
-        assert status == 206
-        if number % 2:
-            assert [(opcode["op"], opcode["name"], opcode["data"]) for opcode in opcodes] == [
-                ("StepRun", "think", number)
-            ]
-        else:
-            assert [(opcode["op"], opcode["name"]) for opcode in opcodes] == [
-                ("StepPlanned", "think"),
-                ("StepPlanned", "twice"),
-            ]
+        ran = [(opcode["op"], opcode["name"], opcode["data"]) for opcode in opcodes]
+        planned = [("StepPlanned", "think", None), ("StepPlanned", "twice", None)]
+        assert (status, ran) == (206, [("StepRun", "think", number)] if number % 2 else planned)
 
 
 def test_a_hundred_calls_at_once_that_end_their_runs(framework):
-    def steps(number):
-        [opcode] = _call(framework, "sync", number)[1]
-        return {opcode["id"]: {"data": number}}
+    think, twice = (opcode["id"] for opcode in _call(framework, "async", 0)[1])
+    replies = _calls_at_once(framework, {think: 1, twice: 2})
+    for number, reply in enumerate(replies):
+        if number % 2:
+            assert reply == (200, {"number": number, "run": f"run-{number}", "kind": "sync"})
+        else:
+            assert reply == (200, {"number": number, "twice": 2 * number, "run": f"run-{number}", "kind": "async"})
 
-    memos = steps(0)
-    [think] = memos
+
+def _calls_at_once(framework, factors):
+    """A hundred calls, whose steps are known to have returned the call's number times a factor."""
 
     def call(number):
-        return _call(framework, "sync", number, {think: {"data": number}})
+        steps = {key: {"data": factor * number} for key, factor in factors.items()}
+        return _call(framework, "sync" if number % 2 else "async", number, steps)
 
     with ThreadPoolExecutor(100) as pool:
-        replies = list(pool.map(call, range(100)))
-    expected = [(200, {"number": number, "run": f"run-{number}", "kind": "sync"}) for number in range(100)]
-    assert replies == expected
+        return list(pool.map(call, range(100)))
 
 
 @pytest.mark.parametrize("server", ["gunicorn", "asgi"], indirect=True)

@@ -225,6 +225,7 @@ def test_without_an_api_state_goes_out_whole(app):
     [run] = app.engine.finish_all()
     assert run.status == "completed"
     assert len(app.calls[0].body) > 2 * MAX_BODY_BYTES
+    assert app.calls[0].ctx["use_api"] is False
 
 
 @pytest.mark.parametrize("path", ["/", "/v0/runs/RUN", "/v0/runs/RUN/actions/x", "/v0/runs/01RUN/batch"])
