@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from inngest_serverless.triggers import Trigger
 
     R = TypeVar("R")
-    R_co = TypeVar("R_co", covariant=True)
 
     class Decorator(Protocol):
         """What ``create_function`` returns."""
