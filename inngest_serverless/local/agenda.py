@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import heapq
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["Agenda"]
+
+
+class _Entry(NamedTuple):
+    at_ms: int
+    number: int
+    action: Callable[[], object]
+    is_background: bool
 
 
 class Agenda:
@@ -21,13 +28,31 @@ class Agenda:
 
     def __init__(self, start_ms: int) -> None:
         self.now_ms: int = start_ms
-        self._entries: list[tuple[int, int, Callable[[], None]]] = []
+        self._entries: list[_Entry] = []
         self._numbers = count()
+        self._foreground = 0
 
-    def after(self, delay_ms: int, action: Callable[[], None]) -> None:
-        """Enter an action for ``delay_ms`` milliseconds from now; at once if that is over."""
-        entry = (self.now_ms + max(delay_ms, 0), next(self._numbers), action)
+    @property
+    def has_foreground(self) -> bool:
+        """Whether anything is due that does not come again for ever."""
+        return self._foreground > 0
+
+    @property
+    def next_ms(self) -> int | None:
+        """When the next action is due, or None if there is none."""
+        return self._entries[0].at_ms if self._entries else None
+
+    def after(self, delay_ms: int, action: Callable[[], object], *, is_background: bool = False) -> None:
+        """Enter an action for ``delay_ms`` milliseconds from now; at once if that is over.
+
+        Args:
+            delay_ms: How long from now.
+            action: What to do then.
+            is_background: Whether nobody waits for it, as for the next turn of a schedule.
+        """
+        entry = _Entry(self.now_ms + max(delay_ms, 0), next(self._numbers), action, is_background)
         heapq.heappush(self._entries, entry)
+        self._foreground += not is_background
 
     def do_next(self, until_ms: int | None = None) -> bool:
         """Move the clock to the next action and do it.
@@ -38,11 +63,12 @@ class Agenda:
         Returns:
             Whether there was one.
         """
-        if not self._entries or (until_ms is not None and self._entries[0][0] > until_ms):
+        if not self._entries or (until_ms is not None and self._entries[0].at_ms > until_ms):
             return False
-        at_ms, _, action = heapq.heappop(self._entries)
-        self.now_ms = max(self.now_ms, at_ms)
-        action()
+        entry = heapq.heappop(self._entries)
+        self._foreground -= not entry.is_background
+        self.now_ms = max(self.now_ms, entry.at_ms)
+        entry.action()
         return True
 
     def skip_to(self, at_ms: int) -> None:

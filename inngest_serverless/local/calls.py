@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inngest_serverless.durations import parse_duration, to_instant
 from inngest_serverless.errors import ConfigurationError
@@ -20,6 +20,7 @@ from inngest_serverless.protocol.jcs import canonicalize
 from inngest_serverless.protocol.signing import sign
 
 if TYPE_CHECKING:
+    from inngest_serverless.local.gateway import HttpReply
     from inngest_serverless.local.runs import Run, State
     from inngest_serverless.protocol.signing import SigningKey
 
@@ -27,6 +28,7 @@ __all__ = [
     "BACKOFF_JITTER_MS",
     "MAX_BODY_BYTES",
     "UNTARGETED",
+    "Answer",
     "Call",
     "backoff_ms",
     "call_body",
@@ -75,9 +77,28 @@ class Call:
         """Whether there is no further try."""
         return self.attempt + 1 >= self.run.function.max_attempts
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there is still any use for it."""
+        return self.run.is_active and (self.target == UNTARGETED or self.target in self.run.open)
+
     def again(self) -> Call:
         """The next try. By then all of the state is known."""
         return replace(self, attempt=self.attempt + 1, known=None, took_ms=0.0)
+
+
+class Answer(NamedTuple):
+    """What came of a call.
+
+    Attributes:
+        reply: The reply.
+        at_ms: When the call was made, in Unix milliseconds of the engine's clock.
+        took_ms: How long it took, in milliseconds of the wall clock.
+    """
+
+    reply: HttpReply
+    at_ms: int
+    took_ms: float
 
 
 def call_body(call: Call, *, request_id: str, has_api: bool) -> bytes:

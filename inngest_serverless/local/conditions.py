@@ -11,7 +11,7 @@ from typing import Any
 
 from inngest_serverless.errors import ConfigurationError
 
-__all__ = ["ConditionError", "check_condition", "holds"]
+__all__ = ["ConditionError", "check_condition", "holds", "key_of", "value_of"]
 
 _logger = logging.getLogger(__name__)
 
@@ -43,15 +43,34 @@ def holds(expression: str | None, event: dict[str, Any], awaited: dict[str, Any]
         ConditionError: The expression is not CEL.
         ConfigurationError: The library that reads it is not installed.
     """
-    if not expression:
-        return True
+    return not expression or value_of(expression, event, awaited) is True
+
+
+def value_of(expression: str, event: dict[str, Any], awaited: dict[str, Any] | None = None) -> Any:
+    """What an expression comes to; None where it cannot be evaluated.
+
+    Args:
+        expression: The expression.
+        event: ``event`` in the expression.
+        awaited: ``async`` in the expression.
+
+    Raises:
+        ConditionError: The expression is not CEL.
+        ConfigurationError: The library that reads it is not installed.
+    """
     try:
-        return _program(expression).execute({"event": event, "async": awaited or {}}) is True
+        return _program(expression).execute({"event": event, "async": awaited or {}})
     except KeyError:
-        return False  # a field is not there, which is common
+        return None  # a field is not there, which is common
     except (ValueError, TypeError, RuntimeError, ArithmeticError, AttributeError) as error:
-        _logger.warning("the condition %r was taken as false: %s", expression, error)
-        return False
+        _logger.warning("the expression %r came to nothing: %s", expression, error)
+        return None
+
+
+def key_of(expression: str | None, event: dict[str, Any]) -> str:
+    """The text by which an expression tells events apart; "" without an expression, or where it has no value."""
+    value = value_of(expression, event) if expression else None
+    return "" if value is None else f"{type(value).__name__}:{value}"
 
 
 @lru_cache(maxsize=256)

@@ -8,25 +8,32 @@ Source: docs/protocol.md, sections 2, 4, 5, 7 and 9.
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future
 from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from inngest_serverless.durations import parse_duration
+from inngest_serverless.local.admission import Admission
 from inngest_serverless.local.agenda import Agenda
-from inngest_serverless.local.calls import call_body, call_headers, call_url, wake_ms
+from inngest_serverless.local.calls import Answer, call_body, call_headers, call_url, wake_ms
 from inngest_serverless.local.conditions import check_condition, holds
+from inngest_serverless.local.history import History
 from inngest_serverless.local.ids import Ids, seeded_ids
-from inngest_serverless.local.internal_events import ending_events, invocation_event, invocation_memo
+from inngest_serverless.local.internal_events import TIMER_EVENT, ending_events, invocation_event, invocation_memo
+from inngest_serverless.local.lanes import Lanes, lanes_of, priority_ms
 from inngest_serverless.local.openings import LONGEST_WAIT
 from inngest_serverless.local.runner import Runner, Surroundings
 from inngest_serverless.local.runs import EngineError, Moment, Registered, Run
+from inngest_serverless.local.schedules import Schedules
+from inngest_serverless.local.starts import Starts
 from inngest_serverless.local.waits import Waits
 from inngest_serverless.protocol.signing import SigningKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from inngest_serverless.errors import InngestError
     from inngest_serverless.local.calls import Call
     from inngest_serverless.local.gateway import HttpReply
     from inngest_serverless.local.runs import ReportedStep
@@ -37,6 +44,8 @@ __all__ = ["Engine", "EngineError"]
 
 _NANOS_PER_MS = 1_000_000
 _INTERNAL = "inngest/"
+
+T = TypeVar("T")
 
 
 class Engine:
@@ -53,9 +62,15 @@ class Engine:
         watch: Told of every moment of every run, as it happens.
         fetch: Sends the requests that functions ask for by ``step.fetch`` and ``step.ai.infer``: method, URL, headers,
             body. Without it the engine makes none, and a run that asks for one is an error.
+        latency: How long a call takes, in milliseconds of the engine's clock; no time if not given. With it, calls
+            overlap, and end in another order than they began.
+        crons: Whether functions are started by their schedules.
+        retry_ms: How long to wait before every further try, in milliseconds; the server's own table if not given.
+        keep: How many runs, and how many events, to remember; all if not given.
 
     Attributes:
-        runs: All runs, in the order of their start.
+        agenda: The clock, and what is due.
+        history: The events and runs that it remembers.
         key: The signing key, or None.
         has_api: Whether a ``LocalApi`` serves it, where apps can fetch state that is too big for a call.
     """
@@ -69,26 +84,39 @@ class Engine:
         seed: int = 0,
         watch: Callable[[Run, Moment], None] | None = None,
         fetch: Endpoint | None = None,
+        latency: Callable[[Call], int] | None = None,
+        crons: bool = False,
+        retry_ms: int | None = None,
+        keep: int | None = None,
     ) -> None:
         self.agenda: Agenda = Agenda(int(time.time() * 1000) if start_ms is None else start_ms)
-        self.runs: list[Run] = []
+        self.history: History = History(keep)
         self.key: SigningKey | None = SigningKey(signing_key) if signing_key else None
         self.has_api = False
         self._endpoint = endpoint
+        self._latency = latency
         self._apps: dict[str, dict[str, Registered]] = {}
         self._ids = Ids(seed)
         self._waits = Waits()
-        around = Surroundings(self._exchange, self._invoke, self._ended)
-        self._runner = Runner(around, self.agenda, self._ids, self._waits, fetch, watch)
+        self._lanes = Lanes()
+        around = Surroundings(self._exchange, self._carry, self._invoke, self._ended, self._broken)
+        self._runner = Runner(around, self.agenda, self._ids, self._waits, fetch, watch, retry_ms)
+        self._starts = Starts(self.agenda, self._runner)
+        self._admission = Admission(self.agenda, self.history, self._start)
+        self._schedules = Schedules(self.agenda, self._ids, self._start_by_clock) if crons else None
         self._when_ended: dict[str, Callable[[], None]] = {}
-        self._started: set[tuple[str, str]] = set()
         # What other threads bring in; it is dealt with by the thread that moves the time.
         self._inbox: SimpleQueue[Callable[[], object]] = SimpleQueue()
 
     @property
     def functions(self) -> dict[str, Registered]:
         """The functions of all apps, by composite ID."""
-        return {key: function for app in self._apps.values() for key, function in app.items()}
+        return {key: function for app in list(self._apps.values()) for key, function in app.items()}
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs, in the order of their start."""
+        return list(self.history.runs.values())
 
     def register(self, functions: Iterable[Mapping[str, Any]], app: str = "") -> bool:
         """Take the functions of a sync, in the wire's form; they replace those that the app had.
@@ -97,7 +125,7 @@ class Engine:
             Whether that changes anything.
 
         Raises:
-            ConfigurationError: A registration cannot be read, or a trigger's condition is not CEL.
+            ConfigurationError: A registration cannot be read, or an expression is not CEL.
         """
         synced = {function.id: function for function in map(Registered.from_json, functions)}
         for function in synced.values():
@@ -105,16 +133,19 @@ class Engine:
                 check_condition(trigger.get("expression"))
         changed = self._apps.get(app) != synced
         self._apps[app] = synced
+        if changed and self._schedules is not None:
+            schedules = self._schedules
+            self._inbox.put(lambda: schedules.plan(app, synced.values()))
         return changed
 
     def send(self, event: Mapping[str, Any]) -> list[Run]:
-        """Take an event: start the functions it triggers and resume the runs that wait for it.
+        """Take an event: start the functions it triggers, resume the runs that wait for it, cancel those it cancels.
 
         Args:
-            event: It needs a ``name``. A function is started only once for an ``id``.
+            event: It needs a ``name``. A function is started only once for an ``id`` within 24 hours.
 
         Returns:
-            The runs it started.
+            The runs it started at once: none where it is batched or debounced, or may start none.
 
         Raises:
             EngineError: It has no name.
@@ -154,13 +185,49 @@ class Engine:
         self._inbox.put(lambda: self._runner.complete(wait.run, wait.step, memo, kind="Received"))
         return wait.run
 
+    def cancel(self, run_id: str) -> bool:
+        """Cancel a run, from any thread, when time next moves; returns whether there is one that has not ended."""
+        run = self.run_of(run_id)
+        if run is None or not run.is_active:
+            return False
+        self._inbox.put(lambda: self._runner.cancel(run, "asked to"))
+        return True
+
+    def rerun(self, run_id: str) -> str | None:
+        """Start a function once more with the events of a run, from any thread, when time next moves.
+
+        Returns:
+            The ID of the new run, or None if there is no such run.
+        """
+        run = self.run_of(run_id)
+        return None if run is None else self._make_later(run.function, run.events)
+
+    def invoke(self, function_id: str, data: Mapping[str, Any] | None = None) -> str | None:
+        """Start a function, from any thread, whatever its triggers are, when time next moves.
+
+        Args:
+            function_id: Its composite ID.
+            data: The data of the event that it gets.
+
+        Returns:
+            The ID of the run, or None if there is no such function.
+        """
+        function = self.functions.get(function_id)
+        if function is None:
+            return None
+        event = self._complete_event({"name": "inngest/function.invoked", "data": dict(data or {})})
+        return self._make_later(function, [event])
+
     def execute(self, event: Mapping[str, Any]) -> Run:
         """Send an event and follow the run that it starts to its end.
 
         Raises:
             EngineError: It starts no run, or the run cannot go on.
         """
-        runs = self.send(event)
+        full = self._complete_event(event)
+        runs = self._receive(full)
+        while not runs and self._is_kept(full["id"]) and self._advance_once():
+            runs = self.runs_of(full["id"])
         if not runs:
             triggers = [trigger for function in self.functions.values() for trigger in function.triggers]
             known = sorted({trigger["event"] for trigger in triggers if trigger.get("event")})
@@ -173,8 +240,8 @@ class Engine:
         Raises:
             EngineError: Nothing is due any more, but the run has not ended.
         """
-        while run.status == "running":
-            if not self._do_next():
+        while run.is_active:
+            if not self._advance_once():
                 waiting = ", ".join(repr(step.step) for step in run.open.values()) or "nothing"
                 raise EngineError(f"run {run.id} of {run.function.id!r} cannot go on: it waits for {waiting}")
         return run
@@ -186,7 +253,7 @@ class Engine:
             EngineError: As ``finish``.
         """
         self._empty_inbox()
-        for run in self.runs:  # it grows
+        while (run := next((run for run in self.runs if run.is_active), None)) is not None:
             self.finish(run)
             self._empty_inbox()
         return self.runs
@@ -200,7 +267,19 @@ class Engine:
 
     def run_of(self, run_id: str) -> Run | None:
         """The run with an ID, or None."""
-        return next((run for run in self.runs if run.id == run_id), None)
+        return self.history.runs.get(run_id)
+
+    def runs_of(self, event_id: str) -> list[Run]:
+        """The runs that an event has started, alone or with others."""
+        return self.history.runs_of(event_id)
+
+    def _is_kept(self, event_id: str) -> bool:
+        """Whether an event is batched or debounced, and will start a run later."""
+        return any(outcome.kind in {"batched", "debounced"} for outcome in self.history.events[event_id].outcomes)
+
+    def _advance_once(self) -> bool:
+        self._empty_inbox()
+        return self.agenda.has_foreground and self._do_next()
 
     def _do_next(self, until_ms: int | None = None) -> bool:
         self._empty_inbox()
@@ -210,32 +289,98 @@ class Engine:
         while not self._inbox.empty():
             self._inbox.get()()
 
+    def _now_ms(self) -> int:
+        """The time, for any thread."""
+        return self.agenda.now_ms
+
     def _complete_event(self, event: Mapping[str, Any], event_id: str = "") -> dict[str, Any]:
         if not isinstance(event.get("name"), str) or not event["name"]:
             raise EngineError("an event needs a name")
         given = {name: value for name, value in event.items() if value is not None}
-        now_ms = self.agenda.now_ms
+        now_ms = self._now_ms()
         return {"id": event_id or self._ids.ulid(now_ms), "ts": now_ms, "data": {}, "user": {}, **given}
 
     def _receive(self, event: dict[str, Any]) -> list[Run]:
+        self.history.add_event(event, self.agenda.now_ms)
         for wait in self._waits.take_event(event):
             self._runner.complete(wait.run, wait.step, event, kind="Received")
+        self._starts.receive(event)
         starting = [function for function in self.functions.values() if _is_started(function, event)]
-        fresh = [function for function in starting if (function.id, event["id"]) not in self._started]
-        self._started.update((function.id, event["id"]) for function in fresh)
-        return [self._start(function, event) for function in fresh]
+        started = [self._admission.admit(function, event) for function in starting]
+        return [run for run in started if run is not None]
 
-    def _start(self, function: Registered, event: dict[str, Any]) -> Run:
-        run = Run(self._ids.ulid(self.agenda.now_ms), function, [event])
-        self.runs.append(run)
-        self._runner.begin(run)
+    def _start(self, function: Registered, events: list[dict[str, Any]]) -> Run | None:
+        if not self._starts.make_room(function, events[0]):
+            self.history.note(function, events[0], "skipped", "singleton: a run is under way")
+            return None
+        run = self._make_run(function, events)
+        self._begin(run)
         return run
 
-    def _exchange(self, call: Call) -> HttpReply:
+    def _make_later(self, function: Registered, events: list[dict[str, Any]]) -> str:
+        run = self._make_run(function, events)
+
+        def begin() -> None:
+            for event in events:
+                self.history.add_event(event, self.agenda.now_ms)
+            self._begin(run)
+
+        self._inbox.put(begin)
+        return run.id
+
+    def _make_run(self, function: Registered, events: list[dict[str, Any]]) -> Run:
+        now_ms = self._now_ms()
+        lanes, priority = lanes_of(function, events[0]), priority_ms(function, events[0])
+        return Run(self._ids.ulid(now_ms), function, events, now_ms, lanes, priority)
+
+    def _begin(self, run: Run) -> None:
+        self.history.add_run(run)
+        self._starts.enter(run)
+
+    def _start_by_clock(self, function: Registered, cron: str) -> None:
+        event = self._complete_event({"name": TIMER_EVENT, "data": {"cron": cron}})
+        self.history.add_event(event, self.agenda.now_ms)
+        self._start(function, [event])
+
+    def _exchange(self, call: Call, then: Callable[[Future[Answer]], None]) -> None:
+        self._lanes.enter(call.run, self.agenda.now_ms, lambda: self._call(call, then))
+
+    def _call(self, call: Call, then: Callable[[Future[Answer]], None]) -> None:
+        if not self._runner.begin_call(call):
+            self._lanes.leave(call.run)
+            return
+        url, headers, body = self._request(call)
+        at_ms = self.agenda.now_ms
+
+        def work() -> Answer:
+            began = time.perf_counter()
+            reply = self._endpoint("POST", url, headers, body)
+            return Answer(reply, at_ms, (time.perf_counter() - began) * 1000)
+
+        def take(answered: Future[Answer]) -> None:
+            self._lanes.leave(call.run)
+            then(answered)
+
+        self._carry(work, take, 0 if self._latency is None else self._latency(call))
+
+    def _request(self, call: Call) -> tuple[str, dict[str, str], bytes]:
         request_id = self._ids.ulid(self.agenda.now_ms)
         body = call_body(call, request_id=request_id, has_api=self.has_api)
         headers = call_headers(call, body, request_id=request_id, span_id=self._ids.span(), key=self.key)
-        return self._endpoint("POST", call_url(call.run.function.url, call.target), headers, body)
+        # A sync during the run may have moved the app.
+        function = self.functions.get(call.run.function.id, call.run.function)
+        return call_url(function.url, call.target), headers, body
+
+    def _carry(self, work: Callable[[], T], then: Callable[[Future[T]], None], delay_ms: int = 0) -> None:
+        done: Future[T] = Future()
+        try:
+            done.set_result(work())
+        except Exception as error:  # noqa: BLE001 - whoever takes it raises it again
+            done.set_exception(error)
+        if delay_ms:
+            self.agenda.after(delay_ms, lambda: then(done))
+        else:
+            then(done)
 
     def _invoke(self, run: Run, step: ReportedStep) -> None:
         delay_ms = wake_ms(step.opts.get("timeout") or LONGEST_WAIT, self.agenda.now_ms)
@@ -245,7 +390,12 @@ class Engine:
             error = {"name": "Error", "message": f"could not find function with ID: {step.opts.get('function_id')}"}
             self._runner.complete(run, step, {"error": error}, kind="Invoked")
             return
-        child = self._start(function, event)
+        self.history.add_event(event, self.agenda.now_ms)
+        child = self._start(function, [event])
+        if child is None:
+            error = {"name": "Error", "message": f"function {function.id} may run once at a time, and is running"}
+            self._runner.complete(run, step, {"error": error}, kind="Invoked")
+            return
         self._when_ended[child.id] = lambda: self._runner.complete(run, step, invocation_memo(child), kind="Invoked")
         message = "Timed out waiting for invoked function to complete"
         late = {"error": {"name": "InngestInvokeTimeoutError", "message": message}}
@@ -256,6 +406,11 @@ class Engine:
             self.send(event)
         if (resume := self._when_ended.pop(run.id, None)) is not None:
             resume()
+
+    def _broken(self, call: Call, error: InngestError) -> None:
+        """A run cannot go on: whoever moves the time is told."""
+        del call
+        raise error
 
 
 def _is_started(function: Registered, event: dict[str, Any]) -> bool:

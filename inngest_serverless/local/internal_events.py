@@ -1,4 +1,4 @@
-"""The events that the server itself sends: a function was invoked, has finished, has failed.
+"""The events that the server itself sends: a function was invoked, has finished, has failed, was cancelled.
 
 Source: docs/protocol.md, sections 4 and 7.
 """
@@ -13,11 +13,14 @@ from inngest_serverless.local.ids import function_uuid
 if TYPE_CHECKING:
     from inngest_serverless.local.runs import ReportedStep, Run
 
-__all__ = ["ending_events", "invocation_event", "invocation_memo"]
+__all__ = ["TIMER_EVENT", "ending_events", "invocation_event", "invocation_memo"]
 
 FINISHED_EVENT = "inngest/function.finished"
 INVOKED_EVENT = "inngest/function.invoked"
-_ENDINGS = {FAILED_EVENT, FINISHED_EVENT}
+CANCELLED_EVENT = "inngest/function.cancelled"
+TIMER_EVENT = "inngest/scheduled.timer"
+_ENDINGS = {FAILED_EVENT, FINISHED_EVENT, CANCELLED_EVENT}
+_STATUS_WORDS = {"completed": "Completed", "failed": "Failed", "cancelled": "Cancelled"}
 
 
 def invocation_event(run: Run, step: ReportedStep, expires_ms: int) -> dict[str, Any]:
@@ -43,7 +46,7 @@ def invocation_event(run: Run, step: ReportedStep, expires_ms: int) -> dict[str,
 
 def invocation_memo(child: Run) -> dict[str, Any]:
     """What an invoked function's run leaves to the step that invoked it."""
-    return {"error": child.error} if child.status == "failed" else {"data": child.output}
+    return {"data": child.output} if child.error is None else {"error": child.error}
 
 
 def ending_events(run: Run, reason: str) -> list[dict[str, Any]]:
@@ -51,22 +54,24 @@ def ending_events(run: Run, reason: str) -> list[dict[str, Any]]:
 
     Args:
         run: The run.
-        reason: The server's own words for why it failed.
+        reason: The server's own words for why it failed or was cancelled.
     """
     if run.events[0]["name"] in _ENDINGS:
         return []
-    failed = run.error is not None
     data: dict[str, Any] = {
-        "_inngest": {"status": "Failed" if failed else "Completed"},
+        "_inngest": {"status": _STATUS_WORDS[run.status]},
         "event": run.events[0],
         "events": run.events,
         "function_id": run.function.id,
         "run_id": run.id,
     }
-    if failed:
-        data |= {"error": {"error": reason, **(run.error or {})}, "result": run.error}
+    if run.error is not None:
+        data |= {"error": {"error": reason, **run.error}, "result": run.error}
     else:
         data["result"] = run.output
     finished = {"name": FINISHED_EVENT, "data": data}
+    if run.status == "completed":
+        return [finished]
     # The run's ID as the event's: however often it is sent, it counts once.
-    return [finished, {"id": run.id, "name": FAILED_EVENT, "data": data}] if failed else [finished]
+    name = FAILED_EVENT if run.status == "failed" else CANCELLED_EVENT
+    return [finished, {"id": run.id, "name": name, "data": data}]

@@ -5,31 +5,33 @@ Source: docs/protocol.md, sections 4 and 5.
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from inngest_serverless.errors import InngestError
 from inngest_serverless.local.calls import BACKOFF_JITTER_MS, UNTARGETED, Call, backoff_ms, wake_ms
 from inngest_serverless.local.openings import read_opening
 from inngest_serverless.local.outside import OUTSIDE, OutsideError, ask_outside
 from inngest_serverless.local.replies import CallFailed, Reported, Returned, read_reply
-from inngest_serverless.local.runs import FIRST_CALL, EngineError, Moment
+from inngest_serverless.local.runs import FIRST_CALL, EngineError, Invocation, Moment
 from inngest_serverless.local.waits import WaitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
     from inngest_serverless.local.agenda import Agenda
-    from inngest_serverless.local.gateway import HttpReply
+    from inngest_serverless.local.calls import Answer
     from inngest_serverless.local.ids import Ids
     from inngest_serverless.local.outside import Fetch
     from inngest_serverless.local.runs import ReportedStep, Run, State
     from inngest_serverless.local.waits import Waits
 
-__all__ = ["Runner", "Surroundings"]
+__all__ = ["CANCELLED", "Runner", "Surroundings"]
 
 MAX_STEPS = 1_000
-_RUNNING = "running"
+CANCELLED = "function cancelled"
 _FINISHED = {"StepRun", "StepError", "StepFailed"}
 
 
@@ -37,14 +39,18 @@ class Surroundings(NamedTuple):
     """What a runner needs done that is about more than one run.
 
     Attributes:
-        exchange: Makes a call.
+        exchange: Makes a call, and hands over what was answered.
+        carry: Does some work, and hands over its result.
         invoke: Starts the function that a step invokes.
         ended: Tells whoever waits for a run that it has ended; why it failed is in the server's own words.
+        broken: Decides what becomes of a run that cannot go on.
     """
 
-    exchange: Callable[[Call], HttpReply]
+    exchange: Callable[[Call, Callable[[Future[Answer]], None]], None]
+    carry: Callable[[Callable[[], Any], Callable[[Future[Any]], None]], None]
     invoke: Callable[[Run, ReportedStep], None]
     ended: Callable[[Run, str], None]
+    broken: Callable[[Call, InngestError], None]
 
 
 class Runner:
@@ -57,6 +63,7 @@ class Runner:
         waits: Who waits for what.
         fetch: Sends the requests that functions ask for, or None.
         watch: Told of every moment of every run, or None.
+        retry_ms: How long to wait before every further try; None for the server's own table.
     """
 
     def __init__(
@@ -67,6 +74,7 @@ class Runner:
         waits: Waits,
         fetch: Fetch | None,
         watch: Callable[[Run, Moment], None] | None,
+        retry_ms: int | None = None,
     ) -> None:
         self._around = around
         self._agenda = agenda
@@ -74,11 +82,26 @@ class Runner:
         self._waits = waits
         self._fetch = fetch
         self._watch = watch
+        self._retry_ms = retry_ms
 
     def begin(self, run: Run) -> None:
         """Make the first call of a run."""
+        run.status, run.started_ms = "running", self._agenda.now_ms
         self.note(run, "Started", detail=str(run.events[0]["name"]))
         self._go_on(run)
+
+    def cancel(self, run: Run, reason: str) -> None:
+        """End a run that has not ended; a call that is under way is left alone, and its reply counts for nothing.
+
+        Args:
+            run: The run.
+            reason: What cancels it, for the timeline.
+        """
+        if run.is_active:
+            run.status, run.error = "cancelled", {"name": "Error", "message": CANCELLED}
+            self._close(run)
+            self.note(run, "Cancelled", detail=reason)
+            self._around.ended(run, CANCELLED)
 
     def complete(self, run: Run, step: ReportedStep, memo: Any, *, kind: str = "") -> None:
         """Keep the result of a step, and find out what comes next once nothing else is open.
@@ -89,23 +112,31 @@ class Runner:
             memo: Its result, in one of the forms of docs/protocol.md, section 2.
             kind: What to note in the timeline, if anything.
         """
-        if run.status != _RUNNING or step.key in run.memos:
+        if not run.is_active or step.key in run.memos:
             return
         planned = run.open.pop(step.key, step)
         run.memos[step.key] = memo
         run.order.append(step.key)
         if kind:
-            self.note(run, kind, step=step.step)
+            self.note(run, kind, step=step)
         if not run.open:
             run.is_parallel = False
         if not run.open or planned.races:
             self._go_on(run)
 
     def note(
-        self, run: Run, kind: str, *, step: str = "", attempt: int = 0, detail: str = "", took_ms: float = 0.0
+        self,
+        run: Run,
+        kind: str,
+        *,
+        step: ReportedStep | None = None,
+        attempt: int = 0,
+        detail: str = "",
+        took_ms: float = 0.0,
     ) -> None:
         """Enter a moment in a run's timeline."""
-        moment = Moment(self._agenda.now_ms, kind, step, attempt, detail, took_ms)
+        name, key = (step.step, step.key) if step is not None else ("", "")
+        moment = Moment(self._agenda.now_ms, kind, name, attempt, detail, took_ms, key)
         run.timeline.append(moment)
         if self._watch is not None:
             self._watch(run, moment)
@@ -114,7 +145,9 @@ class Runner:
 
     def _go_on(self, run: Run) -> None:
         """Call a function for whatever comes next; once, however many steps finish at the same time."""
-        if not run.is_due:
+        if run.is_discovering:
+            run.is_outdated = True
+        elif not run.is_due:
             run.is_due = True
             self._schedule(Call(run, self._ids.job()))
 
@@ -122,73 +155,117 @@ class Runner:
         self._agenda.after(delay_ms, lambda: self._make(call))
 
     def _make(self, call: Call) -> None:
-        run = call.run
-        if call.target == UNTARGETED and call.attempt == 0:
-            run.is_due = False
-        if run.status != _RUNNING or (call.target != UNTARGETED and call.target not in run.open):
+        if not call.is_wanted:
             return
-        if len(run.memos) > MAX_STEPS:
+        if len(call.run.memos) > MAX_STEPS:
             message = f"The function run exceeded the step limit of {MAX_STEPS} steps."
-            self._fail(
-                call, {"name": "InngestErrFunctionOverflowed", "message": message}, "function has too many steps"
-            )
+            error = {"name": "InngestErrFunctionOverflowed", "message": message}
+            self.fail(call, error, "function has too many steps")
             return
-        began = time.perf_counter()
-        reply = self._around.exchange(call)
-        call = replace(call, took_ms=(time.perf_counter() - began) * 1000)
-        run.calls += 1
-        match read_reply(reply):
+        self._around.exchange(call, partial(self._take, call))
+
+    def begin_call(self, call: Call) -> bool:
+        """Whether a call is still to be made, when its turn has come; what it sends is what is known now."""
+        if call.is_wanted and call.target == UNTARGETED:
+            run = call.run
+            run.is_due, run.is_discovering, run.is_outdated, run.was_called = False, True, False, True
+        return call.is_wanted
+
+    def _take(self, call: Call, answered: Future[Answer]) -> None:
+        run = call.run
+        try:
+            answer = answered.result()
+            call = replace(call, took_ms=answer.took_ms)
+            run.invocations.append(
+                Invocation(answer.at_ms, answer.took_ms, call.target, call.attempt, answer.reply.status)
+            )
+            if run.is_active and not self._take_reply(call, read_reply(answer.reply)):
+                self._settle(call)
+        except InngestError as error:
+            self._around.broken(call, error)
+
+    def _take_reply(self, call: Call, reply: Reported | Returned | CallFailed) -> bool:
+        """Do what a reply asks for; returns whether the call is to be made again."""
+        match reply:
             case Reported() as reported:
-                self._take_steps(call, reported)
+                return self._take_steps(call, reported)
             case Returned(output):
-                run.status, run.output = "completed", output
+                call.run.status, call.run.output = "completed", output
                 self._end(call, "Returned")
             case CallFailed() as failed:
-                self._take_failure(call, failed)
+                return self._take_failure(call, failed)
+        return False
+
+    def _settle(self, call: Call) -> None:
+        """A call has ended and is not tried again: find out what comes next, if anything has happened meanwhile."""
+        run = call.run
+        if call.target == UNTARGETED:
+            run.is_discovering = False
+            if run.is_outdated and run.is_active:
+                self._go_on(run)
 
     def _retry(self, call: Call, delay_ms: int | None = None) -> None:
+        if call.target == UNTARGETED:
+            call.run.is_discovering = True
+        if delay_ms is None and self._retry_ms is not None:
+            delay_ms = self._retry_ms
         if delay_ms is None:
             delay_ms = backoff_ms(call.attempt) + self._ids.below(BACKOFF_JITTER_MS)
         self._schedule(call.again(), delay_ms)
 
     # Ends.
 
-    def _take_failure(self, call: Call, failed: CallFailed) -> None:
+    def _take_failure(self, call: Call, failed: CallFailed) -> bool:
         if failed.is_final or call.is_last:
-            self._fail(call, failed.error, failed.reason)
-            return
+            self.fail(call, failed.error, failed.reason)
+            return False
         self._note_call(call, "Retrying", detail=_told(failed.error))
         self._retry(call, failed.retry_after_ms)
+        return True
 
-    def _fail(self, call: Call, error: dict[str, Any], reason: str = "") -> None:
-        call.run.status, call.run.error = "failed", error
-        self._end(call, "Failed", detail=_told(error), reason=reason or error["name"])
+    def fail(self, call: Call, error: dict[str, Any], reason: str = "") -> None:
+        """End a run that has not ended by a failure.
+
+        Args:
+            call: The call that it fails with.
+            error: ``{name, message, stack?}``.
+            reason: The server's own words for it; the error's name if there are none.
+        """
+        if call.run.is_active:
+            call.run.status, call.run.error = "failed", error
+            self._end(call, "Failed", detail=_told(error), reason=reason or error["name"])
 
     def _end(self, call: Call, kind: str, *, detail: str = "", reason: str = "") -> None:
-        call.run.open.clear()
+        self._close(call.run)
         self._note_call(call, kind, detail=detail)
         self._around.ended(call.run, reason)
 
-    def _note_call(self, call: Call, kind: str, *, step: str = "", detail: str = "") -> None:
+    def _close(self, run: Run) -> None:
+        run.ended_ms = self._agenda.now_ms
+        run.open.clear()
+
+    def _note_call(self, call: Call, kind: str, *, step: ReportedStep | None = None, detail: str = "") -> None:
         self.note(call.run, kind, step=step, attempt=call.attempt, detail=detail, took_ms=call.took_ms)
 
     # Steps.
 
-    def _take_steps(self, call: Call, reported: Reported) -> None:
+    def _take_steps(self, call: Call, reported: Reported) -> bool:
         run = call.run
         if run.version == FIRST_CALL:
             run.version = reported.version
         if len(reported.steps) > 1:
             run.is_parallel = True
         known = run.state if len(reported.steps) > 1 else None
-        news = [step for step in reported.steps if _is_news(run, step)]
+        news = [step for step in reported.steps if _is_news(call, step)]
         # All of them at first, or one that finishes at once would lead to the next call before the others are known.
         run.open.update((step.key, step) for step in news if step.op not in _FINISHED)
         retries = [self._take_step(call, step, reported, known) for step in news]
         if any(retries):
             self._retry(call, reported.retry_after_ms)
+        self._ask_outside(call, [step for step in news if step.op in OUTSIDE])
         if not news:
             self._check_progress(call, reported)
+        return any(retries)
 
     def _check_progress(self, call: Call, reported: Reported) -> None:
         run = call.run
@@ -198,7 +275,7 @@ class Runner:
                 f"run {run.id} of {run.function.id!r} makes no progress: step {missing.step!r} was called for, "
                 f"and the reply does not report it: {reported.text}"
             )
-        if not run.open and not run.is_due:
+        if not run.open and not (run.is_due or run.is_outdated):
             raise EngineError(
                 f"run {run.id} of {run.function.id!r} makes no progress: the reply reports nothing new: {reported.text}"
             )
@@ -206,20 +283,20 @@ class Runner:
     def _take_step(self, call: Call, step: ReportedStep, reported: Reported, known: State | None) -> bool:
         """Do what a step asks for; returns whether the call is to be made again."""
         run = call.run
-        if run.status != _RUNNING:
+        if not run.is_active:
             return False
         match step.op:
             case "StepRun":
-                self._note_call(call, step.op, step=step.step)
+                self._note_call(call, step.op, step=step)
                 self.complete(run, step, {"data": step.data})
             case "StepError" if not (reported.is_final or call.is_last):
-                self._note_call(call, step.op, step=step.step, detail=_told(step.error))
+                self._note_call(call, step.op, step=step, detail=_told(step.error))
                 return True
             case "StepError" | "StepFailed":
-                self._note_call(call, "StepFailed", step=step.step, detail=_told(step.error))
+                self._note_call(call, "StepFailed", step=step, detail=_told(step.error))
                 self.complete(run, step, {"error": step.error})
             case op if op in OUTSIDE:
-                return self._ask_outside(call, step)
+                self._note_call(call, op, step=step, detail=str(step.opts.get("url")))
             case _:
                 self._open(call, step, known)
         return False
@@ -227,11 +304,11 @@ class Runner:
     def _open(self, call: Call, step: ReportedStep, known: State | None) -> None:
         run = call.run
         opening = read_opening(step)
-        self._note_call(call, step.op, step=step.step, detail=opening.detail)
+        self._note_call(call, step.op, step=step, detail=opening.detail)
         try:
             self._waits.add(run, step)
         except WaitError as refused:
-            self._fail(call, refused.error)
+            self.fail(call, refused.error)
             return
         if step.op == "StepPlanned":
             self._schedule(Call(run, self._ids.job(), step.key, known=known))
@@ -241,26 +318,39 @@ class Runner:
             delay_ms = wake_ms(opening.until, self._agenda.now_ms)
             self._agenda.after(delay_ms, lambda: self.complete(run, step, None, kind=opening.kind))
 
-    def _ask_outside(self, call: Call, step: ReportedStep) -> bool:
-        """Make the request that a step asks for; returns whether the call is to be made again."""
-        self._note_call(call, step.op, step=step.step, detail=str(step.opts.get("url")))
-        try:
-            memo = ask_outside(step, self._fetch)
-        except OutsideError as failure:
-            kind = "StepFailed" if call.is_last else "StepError"
-            self._note_call(call, kind, step=step.step, detail=_told(failure.error))
-            if call.is_last:
-                self.complete(call.run, step, {"error": failure.error})
-            return not call.is_last
-        self.complete(call.run, step, memo, kind="Answered")
-        return False
+    def _ask_outside(self, call: Call, steps: list[ReportedStep]) -> None:
+        """Make the requests that steps ask for; once all are answered, the call is made again if one had no success."""
+        left, failed = {step.key for step in steps}, set[str]()
+
+        def take(step: ReportedStep, answered: Future[Any]) -> None:
+            left.discard(step.key)
+            try:
+                self.complete(call.run, step, answered.result(), kind="Answered")
+            except OutsideError as failure:
+                if self._take_refusal(call, step, failure):
+                    failed.add(step.key)
+            except InngestError as error:
+                self._around.broken(call, error)
+            if failed and not left and call.run.is_active:
+                self._retry(call)
+
+        for step in steps:
+            self._around.carry(partial(ask_outside, step, self._fetch), partial(take, step))
+
+    def _take_refusal(self, call: Call, step: ReportedStep, failure: OutsideError) -> bool:
+        """A request had no success; returns whether the call is to be made again."""
+        kind = "StepFailed" if call.is_last else "StepError"
+        self._note_call(call, kind, step=step, detail=_told(failure.error))
+        if call.is_last:
+            self.complete(call.run, step, {"error": failure.error})
+        return not call.is_last
 
 
-def _is_news(run: Run, step: ReportedStep) -> bool:
-    if step.key in run.memos:
+def _is_news(call: Call, step: ReportedStep) -> bool:
+    if step.key in call.run.memos:
         return False
-    # A request that had no success is open and is made again.
-    return step.key not in run.open or step.op in _FINISHED | OUTSIDE
+    # A request that had no success is open, and is made again when the call is.
+    return step.key not in call.run.open or step.op in _FINISHED or (step.op in OUTSIDE and call.attempt > 0)
 
 
 def _told(error: dict[str, Any]) -> str:

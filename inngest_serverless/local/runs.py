@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inngest_serverless.errors import ConfigurationError, InngestError
+from inngest_serverless.local.flow import Flow
 
-__all__ = ["FIRST_CALL", "EngineError", "Moment", "Registered", "ReportedStep", "Run", "State"]
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+__all__ = ["FIRST_CALL", "EngineError", "Invocation", "Moment", "Registered", "ReportedStep", "Run", "State"]
 
 FIRST_CALL = -1
 _DEFAULT_RETRIES = 4
@@ -27,6 +31,7 @@ class Registered:
         url: Where to call it.
         triggers: Its triggers, as registered.
         max_attempts: All tries of a step.
+        flow: Its flow control.
     """
 
     id: str
@@ -34,13 +39,14 @@ class Registered:
     url: str
     triggers: tuple[dict[str, Any], ...]
     max_attempts: int
+    flow: Flow = field(default_factory=Flow)
 
     @classmethod
     def from_json(cls, document: Any) -> Registered:
         """A function from its registration.
 
         Raises:
-            ConfigurationError: It has no ID or no URL.
+            ConfigurationError: It has no ID or no URL, or its flow control cannot be read.
         """
         try:
             step = document["steps"]["step"]
@@ -51,6 +57,7 @@ class Registered:
                 url=step["runtime"]["url"],
                 triggers=tuple(document.get("triggers") or ()),
                 max_attempts=retries + 1,
+                flow=Flow.from_json(document),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ConfigurationError(f"a function's registration cannot be read: {error!r} in {document!r}") from None
@@ -62,12 +69,14 @@ class Moment:
 
     Attributes:
         at_ms: When, in milliseconds of the engine's clock.
-        kind: The opcode, or ``"Started"``, ``"Woke"``, ``"Received"``, ``"TimedOut"``, ``"Invoked"``, ``"Answered"``,
-            ``"Retrying"``, ``"Returned"``, ``"Failed"``. A ``StepError`` is tried again, a ``StepFailed`` is not.
+        kind: The opcode, or ``"Queued"``, ``"Started"``, ``"Woke"``, ``"Received"``, ``"TimedOut"``, ``"Invoked"``,
+            ``"Answered"``, ``"Retrying"``, ``"Returned"``, ``"Failed"``, ``"Cancelled"``. A ``StepError`` is tried
+            again, a ``StepFailed`` is not.
         step: The step's ID in the code, or "" for the function itself.
         attempt: Which try it was, from 0.
         detail: A short text: a duration, an event's name, an error.
         took_ms: How long the call took, in milliseconds of the wall clock; 0 where there was none.
+        key: The step's hash, the key of its result in ``Run.memos``; "" for the function itself.
     """
 
     at_ms: int
@@ -76,6 +85,26 @@ class Moment:
     attempt: int = 0
     detail: str = ""
     took_ms: float = 0.0
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One call of a function, as the cloud would bill it.
+
+    Attributes:
+        at_ms: When it began, in milliseconds of the engine's clock.
+        took_ms: How long it took, in milliseconds of the wall clock.
+        target: The hash of the step that was called for, or ``"step"``.
+        attempt: Which try it was, from 0.
+        status: The HTTP status of its reply.
+    """
+
+    at_ms: int
+    took_ms: float
+    target: str
+    attempt: int
+    status: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,33 +150,59 @@ class Run:
         id: Its ID.
         function: The function.
         events: What started it.
-        status: ``"running"``, ``"completed"`` or ``"failed"``.
+        queued_ms: When it was made, in Unix milliseconds of the engine's clock.
+        lanes: What its calls share with others, and how many may run there at once.
+        priority_ms: By how much its calls go before others that wait.
+        status: ``"queued"``, ``"running"``, ``"completed"``, ``"failed"`` or ``"cancelled"``.
+        started_ms: When it was first called for, or None.
+        ended_ms: When it ended, or None.
         output: What the function returned.
-        error: ``{name, message, stack}`` of a failed run.
+        error: ``{name, message, stack}`` of a failed or cancelled run.
         memos: Results by step hash.
         order: Hashes in the order of completion.
         open: Steps that have not finished, by hash.
         timeline: What happened, in order.
-        calls: How often the function was called.
+        invocations: The calls that were made, in the order of their replies.
         version: The request version, ``FIRST_CALL`` until the app has reported steps.
+        was_called: Whether its first call has been made, which may have to wait for room.
         is_parallel: Whether steps are to be planned, not run at once.
-        is_due: Whether the call that finds out what comes next is on the agenda.
+        is_due: Whether the call that finds out what comes next waits to be made.
+        is_discovering: Whether that call is under way, or is to be tried again.
+        is_outdated: Whether a step has finished since that call was made.
     """
 
     id: str
     function: Registered
     events: list[dict[str, Any]]
-    status: str = "running"
+    queued_ms: int = 0
+    lanes: tuple[tuple[Hashable, int], ...] = ()
+    priority_ms: int = 0
+    status: str = "queued"
+    started_ms: int | None = None
+    ended_ms: int | None = None
     output: Any = None
     error: dict[str, Any] | None = None
     memos: dict[str, Any] = field(default_factory=dict[str, Any])
     order: list[str] = field(default_factory=list[str])
     open: dict[str, ReportedStep] = field(default_factory=dict[str, ReportedStep])
     timeline: list[Moment] = field(default_factory=list[Moment])
-    calls: int = 0
+    invocations: list[Invocation] = field(default_factory=list[Invocation])
     version: int = FIRST_CALL
+    was_called: bool = False
     is_parallel: bool = False
     is_due: bool = False
+    is_discovering: bool = False
+    is_outdated: bool = False
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it has not ended."""
+        return self.status in {"queued", "running"}
+
+    @property
+    def calls(self) -> int:
+        """How often the function was called."""
+        return len(self.invocations)
 
     @property
     def steps(self) -> list[str]:

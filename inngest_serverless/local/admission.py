@@ -1,0 +1,124 @@
+"""What stands between an event and a run: duplicates, rate limits, batches and debouncing.
+
+Source: docs/protocol.md, sections 7 and 9.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from inngest_serverless.local.conditions import holds, key_of
+from inngest_serverless.local.pace import Paces
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from inngest_serverless.local.agenda import Agenda
+    from inngest_serverless.local.flow import Batching, Debouncing
+    from inngest_serverless.local.history import History
+    from inngest_serverless.local.runs import Registered, Run
+
+    Key = tuple[str, str]
+    Start = Callable[[Registered, list[dict[str, Any]]], Run | None]
+
+__all__ = ["Admission"]
+
+_DAY_MS = 24 * 3600 * 1000
+
+
+@dataclass(slots=True)
+class _Batch:
+    events: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+
+@dataclass(slots=True)
+class _Bounce:
+    first_ms: int
+    event: dict[str, Any]
+    turn: int = 0
+
+
+class Admission:
+    """Decides when an event starts a run of a function, and whether it does.
+
+    Args:
+        agenda: When things are due.
+        history: Where to note what became of an event.
+        start: Starts a run for events.
+    """
+
+    def __init__(self, agenda: Agenda, history: History, start: Start) -> None:
+        self._agenda = agenda
+        self._history = history
+        self._start = start
+        self._seen_ms: dict[tuple[str, str, str], int] = {}
+        self._paces = Paces()
+        self._batches: dict[Key, _Batch] = {}
+        self._bounces: dict[Key, _Bounce] = {}
+
+    def admit(self, function: Registered, event: dict[str, Any]) -> Run | None:
+        """Let an event start a run, now or later, alone or with others; returns the run if it is now."""
+        if (reason := self._refusal(function, event)) is not None:
+            self._history.note(function, event, "skipped", reason)
+            return None
+        flow = function.flow
+        if flow.batch is not None and holds(flow.batch.condition, event):
+            return self._collect(function, flow.batch, event)
+        if flow.debounce is not None:
+            self._bounce(function, flow.debounce, event)
+            return None
+        return self._start(function, [event])
+
+    def _refusal(self, function: Registered, event: dict[str, Any]) -> str | None:
+        flow = function.flow
+        if self._has_seen(function, "id", event["id"]):
+            return "an event with this ID has come before"
+        if flow.idempotency and (key := key_of(flow.idempotency, event)) and self._has_seen(function, "key", key):
+            return f"idempotency: {flow.idempotency} has had this value before"
+        limit = flow.rate_limit
+        if limit is not None and self._paces.take((function.id, key_of(limit.key, event)), limit, self._agenda.now_ms):
+            return "rate limit"
+        return None
+
+    def _has_seen(self, function: Registered, kind: str, value: str) -> bool:
+        key, now_ms = (function.id, kind, value), self._agenda.now_ms
+        if now_ms - self._seen_ms.get(key, now_ms - _DAY_MS) < _DAY_MS:
+            return True
+        self._seen_ms[key] = now_ms
+        return False
+
+    def _collect(self, function: Registered, batching: Batching, event: dict[str, Any]) -> Run | None:
+        key = (function.id, key_of(batching.key, event))
+        batch = self._batches.get(key)
+        if batch is None:
+            batch = self._batches[key] = _Batch()
+            self._agenda.after(batching.timeout_ms, lambda: self._end_batch(function, key, batch))
+        batch.events.append(event)
+        if len(batch.events) >= batching.max_size:
+            return self._end_batch(function, key, batch)
+        self._history.note(function, event, "batched", f"{len(batch.events)} of {batching.max_size}")
+        return None
+
+    def _end_batch(self, function: Registered, key: Key, batch: _Batch) -> Run | None:
+        if self._batches.get(key) is not batch:
+            return None  # it was full before its time was up
+        del self._batches[key]
+        return self._start(function, batch.events)
+
+    def _bounce(self, function: Registered, debouncing: Debouncing, event: dict[str, Any]) -> None:
+        key, now_ms = (function.id, key_of(debouncing.key, event)), self._agenda.now_ms
+        bounce = self._bounces.setdefault(key, _Bounce(now_ms, event))
+        bounce.event = event
+        bounce.turn += 1
+        delay_ms = debouncing.period_ms
+        if debouncing.timeout_ms is not None:
+            delay_ms = min(delay_ms, bounce.first_ms + debouncing.timeout_ms - now_ms)
+        self._history.note(function, event, "debounced")
+        turn = bounce.turn
+        self._agenda.after(delay_ms, lambda: self._end_bounce(function, key, bounce, turn))
+
+    def _end_bounce(self, function: Registered, key: Key, bounce: _Bounce, turn: int) -> None:
+        if bounce.turn == turn and self._bounces.get(key) is bounce:
+            del self._bounces[key]
+            self._start(function, [bounce.event])

@@ -1,0 +1,120 @@
+"""The local engine on the wall clock, for the development server: it moves by itself, and calls run at once."""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Empty
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from inngest_serverless.local.engine import Engine
+from inngest_serverless.local.gateway import HttpReply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from inngest_serverless.errors import InngestError
+    from inngest_serverless.local.calls import Call
+    from inngest_serverless.local.engine import Endpoint
+
+__all__ = ["LiveEngine"]
+
+_logger = logging.getLogger(__name__)
+
+# How long the engine sleeps at most: the wall clock may be set while it does.
+_LONGEST_SECONDS = 1.0
+_BAD_GATEWAY = 502
+
+T = TypeVar("T")
+
+
+class LiveEngine(Engine):
+    """An engine that lives in a thread of its own, as a context manager.
+
+    Take ``post``, ``signal``, ``cancel``, ``rerun`` and ``invoke`` to tell it anything from other threads; ``send`` and
+    what moves the time are its own business. An app that cannot be reached is a failed call, which is tried again.
+
+    Args:
+        endpoint: As for ``Engine``; several threads use it at once.
+        threads: How many calls, and requests for functions, run at once.
+        **options: As for ``Engine``, but for the clock and the latency.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, threads: int = 32, **options: Any) -> None:
+        super().__init__(_tolerant(endpoint), start_ms=_wall_ms(), crons=True, **options)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="inngest-call")
+        self._stopping = Event()
+        self._thread = Thread(target=self._live, name="inngest-engine", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to live."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop; calls that are under way are waited for, and their replies count for nothing."""
+        self._stopping.set()
+        self._inbox.put(lambda: None)
+        self._thread.join()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _live(self) -> None:
+        while not self._stopping.is_set():
+            self._catch_up()
+            try:
+                action = self._inbox.get(timeout=self._rest_seconds())
+            except Empty:
+                continue
+            self._catch_up()
+            _guarded(action)
+
+    def _catch_up(self) -> None:
+        """Do what is due by now."""
+        wall_ms = _wall_ms()
+        while self.agenda.next_ms is not None and self.agenda.next_ms <= wall_ms:
+            _guarded(lambda: self.agenda.do_next(wall_ms))
+        self.agenda.skip_to(wall_ms)
+
+    def _rest_seconds(self) -> float:
+        due_ms = self.agenda.next_ms
+        return _LONGEST_SECONDS if due_ms is None else min(max((due_ms - _wall_ms()) / 1000, 0.0), _LONGEST_SECONDS)
+
+    def _now_ms(self) -> int:
+        return _wall_ms()
+
+    def _carry(self, work: Callable[[], T], then: Callable[[Future[T]], None], delay_ms: int = 0) -> None:
+        del delay_ms  # time passes by itself
+        future = self._pool.submit(work)
+        future.add_done_callback(lambda done: self._inbox.put(lambda: then(done)))
+
+    def _broken(self, call: Call, error: InngestError) -> None:
+        """A run cannot go on: it fails, and says why."""
+        self._runner.fail(call, {"name": type(error).__name__, "message": str(error)})
+
+
+def _wall_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def _guarded(action: Callable[[], object]) -> None:
+    try:
+        action()
+    except Exception:
+        _logger.exception("the local engine could not do something; it goes on")
+
+
+def _tolerant(endpoint: Endpoint) -> Endpoint:
+    """An endpoint that answers for an app that cannot be reached, as a gateway would."""
+
+    def exchange(method: str, url: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
+        try:
+            return endpoint(method, url, headers, body)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the app, the engine goes on
+            return HttpReply(_BAD_GATEWAY, {}, f"no reply: {type(error).__name__}: {error}".encode())
+
+    return exchange
