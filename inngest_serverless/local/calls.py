@@ -127,7 +127,8 @@ def _encoded(call: Call, request_id: str, *, use_api: bool) -> bytes:
         "attempt": call.attempt,
         "max_attempts": run.function.max_attempts,
         "stack": {"stack": order, "current": len(order)},
-        "disable_immediate_execution": call.target != UNTARGETED or run.is_parallel,
+        # What has been planned is called for on its own, and may not be run by another call as well.
+        "disable_immediate_execution": call.target != UNTARGETED or run.is_parallel or bool(run.open),
         "use_api": use_api,
         "qi_id": queue_item_id(call.job_id),
         "job_id": call.job_id,

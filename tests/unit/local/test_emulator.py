@@ -1,15 +1,13 @@
-"""Where the emulator is looked for, and that a reserved port is ours alone and yet free to listen on."""
+"""Where the emulator is looked for."""
 
 from __future__ import annotations
 
-import socket
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from inngest_serverless.errors import ConfigurationError
-from inngest_serverless.local.emulator import HOST, find_emulator, reserve_port
+from inngest_serverless.local.emulator import find_emulator
 
 
 @pytest.fixture
@@ -63,14 +61,3 @@ def test_an_installed_sam_is_found(empty, monkeypatch):
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     binary = program(empty / "site/samcli/local/rapid/aws-lambda-rie-x86_64")
     assert find_emulator(None, empty) == str(binary)
-
-
-def test_a_reserved_port_is_given_to_nobody_else_but_may_be_listened_on():
-    with ExitStack() as stack:
-        ours = {reserve_port(stack) for _ in range(4)}
-        assert len(ours) == 4
-        for port in ours:
-            with socket.create_server((HOST, port)), socket.create_connection((HOST, port)):
-                pass
-            with socket.socket() as stranger, pytest.raises(OSError, match="in use"):
-                stranger.bind((HOST, port))

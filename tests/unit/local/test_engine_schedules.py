@@ -1,0 +1,107 @@
+"""Functions that are started by the clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from engine_app import HOUR, MINUTE, START_MS
+
+from inngest_serverless import ConfigurationError, create_function, cron_trigger, event_trigger
+from inngest_serverless.local.schedules import next_ms
+
+
+def at(text):
+    return round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+def ticking(cron="*/10 * * * *", **options):
+    return create_function(id="fn", trigger=cron_trigger(cron, **options))(lambda ctx: ctx.event.data)
+
+
+def test_a_schedule_starts_runs_as_time_passes(serve):
+    start_ms = at("2026-11-22T10:05:00")
+    app = serve(ticking(), crons=True, start_ms=start_ms)
+    app.engine.advance("30m")
+    assert [run.started_ms - start_ms for run in app.engine.runs] == [5 * MINUTE, 15 * MINUTE, 25 * MINUTE]
+    assert [run.output for run in app.engine.runs] == [{"cron": "*/10 * * * *"}] * 3
+    assert {run.events[0]["name"] for run in app.engine.runs} == {"inngest/scheduled.timer"}
+
+
+def test_schedules_are_left_alone_unless_asked_for(serve):
+    app = serve(ticking())
+    app.engine.advance("30m")
+    assert app.engine.runs == []
+
+
+def test_nobody_waits_for_a_schedule(serve):
+    @create_function(id="other", trigger=event_trigger("test/started"))
+    def nap(ctx):
+        ctx.step.sleep("nap", "1h")
+        return "rested"
+
+    app = serve(ticking(), nap, crons=True, start_ms=at("2026-11-22T10:05:00"))
+    assert app.run().output == "rested"
+    assert len(app.engine.runs) == 7
+    app.engine.finish_all()
+    with pytest.raises(Exception, match="starts no function"):
+        app.run({"name": "unheard/of"})
+
+
+def test_a_schedule_that_is_synced_anew_replaces_the_old_one(serve):
+    start_ms = at("2026-11-22T10:05:00")
+    app = serve(ticking(), crons=True, start_ms=start_ms)
+    app.engine.advance("6m")
+    [function] = app.engine.functions.values()
+    step = {"runtime": {"url": function.url}}
+    document = {"id": "app-fn", "triggers": [{"cron": "30 * * * *"}], "steps": {"step": step}}
+    assert app.engine.register([document], "app")
+    app.engine.advance("54m")
+    assert [run.started_ms - start_ms for run in app.engine.runs] == [5 * MINUTE, 25 * MINUTE]
+
+
+def test_the_same_sync_again_changes_nothing(serve):
+    app = serve(ticking(), crons=True, start_ms=at("2026-11-22T10:05:00"))
+    [function] = app.engine.functions.values()
+    document = {
+        "id": "app-fn",
+        "name": function.name,
+        "triggers": list(function.triggers),
+        "steps": {"step": {"runtime": {"url": function.url}}},
+    }
+    assert not app.engine.register([document], "app")
+    app.engine.advance("30m")
+    assert len(app.engine.runs) == 3
+
+
+def test_jitter_delays_a_start(serve):
+    start_ms = at("2026-11-22T10:05:00")
+    app = serve(ticking("0 * * * *", jitter="10m"), crons=True, start_ms=start_ms)
+    app.engine.advance("12h")
+    delays = [(run.started_ms - start_ms - 55 * MINUTE) % HOUR for run in app.engine.runs]
+    assert len(set(delays)) > 1
+    assert all(0 <= delay < 10 * MINUTE for delay in delays)
+
+
+@pytest.mark.parametrize(
+    ("cron", "now", "due"),
+    [
+        ("0 12 * * 5", "2026-11-22T05:00:00", "2026-11-27T12:00:00"),
+        ("5/15 * * * *", "2026-11-22T05:06:00", "2026-11-22T05:20:00"),
+        ("5/15 * * * *", "2026-11-22T05:51:00", "2026-11-22T06:05:00"),
+        ("0 9 ? JAN-MAR MON", "2026-11-22T05:00:00", "2027-01-04T09:00:00"),
+        ("TZ=Europe/Paris 0 12 * * *", "2026-11-22T05:00:00", "2026-11-22T11:00:00"),
+        ("CRON_TZ=Asia/Tokyo 0 0 * * *", "2026-11-22T05:00:00", "2026-11-22T15:00:00"),
+        ("TZ=Europe/Paris 0 12 * * *", "2026-07-01T00:00:00", "2026-07-01T10:00:00"),
+        ("* * * * *", "2026-11-22T05:00:00", "2026-11-22T05:01:00"),
+        ("0 0 29 2 *", "2026-11-22T05:00:00", "2028-02-29T00:00:00"),
+    ],
+)
+def test_when_a_schedule_is_due(cron, now, due):
+    assert next_ms(cron, at(now)) == at(due)
+
+
+@pytest.mark.parametrize("cron", ["TZ=Nowhere/Land 0 0 * * *", "61 * * * *", "* * *", ""])
+def test_a_schedule_that_cannot_be_read(cron):
+    with pytest.raises(ConfigurationError, match="cron"):
+        next_ms(cron, START_MS)
