@@ -16,15 +16,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from inngest_serverless.durations import parse_duration
 from inngest_serverless.local.admission import Admission
 from inngest_serverless.local.agenda import Agenda
-from inngest_serverless.local.calls import Answer, call_body, call_headers, call_url, wake_ms
-from inngest_serverless.local.conditions import check_condition, holds
+from inngest_serverless.local.caller import Caller
+from inngest_serverless.local.calls import wake_ms
 from inngest_serverless.local.history import History
 from inngest_serverless.local.ids import Ids, seeded_ids
-from inngest_serverless.local.internal_events import TIMER_EVENT, ending_events, invocation_event, invocation_memo
-from inngest_serverless.local.lanes import Lanes, lanes_of, priority_ms
+from inngest_serverless.local.internal_events import (
+    TIMER_EVENT,
+    ending_events,
+    error_memo,
+    invocation_event,
+    invocation_memo,
+)
+from inngest_serverless.local.lanes import lanes_of, priority_ms
 from inngest_serverless.local.openings import LONGEST_WAIT
+from inngest_serverless.local.registry import Registry
 from inngest_serverless.local.runner import Runner, Surroundings
-from inngest_serverless.local.runs import EngineError, Moment, Registered, Run
+from inngest_serverless.local.runs import EngineError, Run
 from inngest_serverless.local.schedules import Schedules
 from inngest_serverless.local.starts import Starts
 from inngest_serverless.local.waits import Waits
@@ -36,14 +43,13 @@ if TYPE_CHECKING:
     from inngest_serverless.errors import InngestError
     from inngest_serverless.local.calls import Call
     from inngest_serverless.local.gateway import HttpReply
-    from inngest_serverless.local.runs import ReportedStep
+    from inngest_serverless.local.runs import Moment, Registered, ReportedStep
 
     Endpoint = Callable[[str, str, Mapping[str, str], bytes], HttpReply]
 
 __all__ = ["Engine", "EngineError"]
 
 _NANOS_PER_MS = 1_000_000
-_INTERNAL = "inngest/"
 
 T = TypeVar("T")
 
@@ -93,14 +99,13 @@ class Engine:
         self.history: History = History(keep)
         self.key: SigningKey | None = SigningKey(signing_key) if signing_key else None
         self.has_api = False
-        self._endpoint = endpoint
-        self._latency = latency
-        self._apps: dict[str, dict[str, Registered]] = {}
+        self._registry = Registry()
         self._ids = Ids(seed)
         self._waits = Waits()
-        self._lanes = Lanes()
-        around = Surroundings(self._exchange, self._carry, self._invoke, self._ended, self._broken)
+        self._caller = Caller(self, endpoint, self._ids, latency, self._carry)
+        around = Surroundings(self._caller.exchange, self._carry, self._invoke, self._ended, self._broken)
         self._runner = Runner(around, self.agenda, self._ids, self._waits, fetch, watch, retry_ms)
+        self._caller.begins = self._runner.begin_call
         self._starts = Starts(self.agenda, self._runner)
         self._admission = Admission(self.agenda, self.history, self._start)
         self._schedules = Schedules(self.agenda, self._ids, self._start_by_clock) if crons else None
@@ -111,7 +116,7 @@ class Engine:
     @property
     def functions(self) -> dict[str, Registered]:
         """The functions of all apps, by composite ID."""
-        return {key: function for app in list(self._apps.values()) for key, function in app.items()}
+        return self._registry.functions
 
     @property
     def runs(self) -> list[Run]:
@@ -127,16 +132,11 @@ class Engine:
         Raises:
             ConfigurationError: A registration cannot be read, or an expression is not CEL.
         """
-        synced = {function.id: function for function in map(Registered.from_json, functions)}
-        for function in synced.values():
-            for trigger in function.triggers:
-                check_condition(trigger.get("expression"))
-        changed = self._apps.get(app) != synced
-        self._apps[app] = synced
-        if changed and self._schedules is not None:
+        changed = self._registry.replace(app, functions)
+        if changed is not None and self._schedules is not None:
             schedules = self._schedules
-            self._inbox.put(lambda: schedules.plan(app, synced.values()))
-        return changed
+            self._inbox.put(lambda: schedules.plan(app, changed))
+        return changed is not None
 
     def send(self, event: Mapping[str, Any]) -> list[Run]:
         """Take an event: start the functions it triggers, resume the runs that wait for it, cancel those it cancels.
@@ -275,7 +275,9 @@ class Engine:
 
     def _is_kept(self, event_id: str) -> bool:
         """Whether an event is batched or debounced, and will start a run later."""
-        return any(outcome.kind in {"batched", "debounced"} for outcome in self.history.events[event_id].outcomes)
+        received = self.history.events.get(event_id)
+        outcomes = received.outcomes if received is not None else ()
+        return any(outcome.kind in {"batched", "debounced"} for outcome in outcomes)
 
     def _advance_once(self) -> bool:
         self._empty_inbox()
@@ -305,8 +307,7 @@ class Engine:
         for wait in self._waits.take_event(event):
             self._runner.complete(wait.run, wait.step, event, kind="Received")
         self._starts.receive(event)
-        starting = [function for function in self.functions.values() if _is_started(function, event)]
-        started = [self._admission.admit(function, event) for function in starting]
+        started = [self._admission.admit(function, event) for function in self._registry.started_by(event)]
         return [run for run in started if run is not None]
 
     def _start(self, function: Registered, events: list[dict[str, Any]]) -> Run | None:
@@ -342,35 +343,6 @@ class Engine:
         self.history.add_event(event, self.agenda.now_ms)
         self._start(function, [event])
 
-    def _exchange(self, call: Call, then: Callable[[Future[Answer]], None]) -> None:
-        self._lanes.enter(call.run, self.agenda.now_ms, lambda: self._call(call, then))
-
-    def _call(self, call: Call, then: Callable[[Future[Answer]], None]) -> None:
-        if not self._runner.begin_call(call):
-            self._lanes.leave(call.run)
-            return
-        url, headers, body = self._request(call)
-        at_ms = self.agenda.now_ms
-
-        def work() -> Answer:
-            began = time.perf_counter()
-            reply = self._endpoint("POST", url, headers, body)
-            return Answer(reply, at_ms, (time.perf_counter() - began) * 1000)
-
-        def take(answered: Future[Answer]) -> None:
-            self._lanes.leave(call.run)
-            then(answered)
-
-        self._carry(work, take, 0 if self._latency is None else self._latency(call))
-
-    def _request(self, call: Call) -> tuple[str, dict[str, str], bytes]:
-        request_id = self._ids.ulid(self.agenda.now_ms)
-        body = call_body(call, request_id=request_id, has_api=self.has_api)
-        headers = call_headers(call, body, request_id=request_id, span_id=self._ids.span(), key=self.key)
-        # A sync during the run may have moved the app.
-        function = self.functions.get(call.run.function.id, call.run.function)
-        return call_url(function.url, call.target), headers, body
-
     def _carry(self, work: Callable[[], T], then: Callable[[Future[T]], None], delay_ms: int = 0) -> None:
         done: Future[T] = Future()
         try:
@@ -383,22 +355,22 @@ class Engine:
             then(done)
 
     def _invoke(self, run: Run, step: ReportedStep) -> None:
-        delay_ms = wake_ms(step.opts.get("timeout") or LONGEST_WAIT, self.agenda.now_ms)
-        event = self._complete_event(invocation_event(run, step, self.agenda.now_ms + delay_ms))
+        now_ms = self.agenda.now_ms
+        delay_ms = wake_ms(step.opts.get("timeout") or LONGEST_WAIT, now_ms)
         function = self.functions.get(step.opts.get("function_id") or "")
         if function is None:
-            error = {"name": "Error", "message": f"could not find function with ID: {step.opts.get('function_id')}"}
-            self._runner.complete(run, step, {"error": error}, kind="Invoked")
+            message = f"could not find function with ID: {step.opts.get('function_id')}"
+            self._runner.complete(run, step, error_memo("Error", message), kind="Invoked")
             return
-        self.history.add_event(event, self.agenda.now_ms)
+        event = self._complete_event(invocation_event(run, step, now_ms + delay_ms))
+        self.history.add_event(event, now_ms)
         child = self._start(function, [event])
         if child is None:
-            error = {"name": "Error", "message": f"function {function.id} may run once at a time, and is running"}
-            self._runner.complete(run, step, {"error": error}, kind="Invoked")
+            message = f"function {function.id} may run once at a time, and is running"
+            self._runner.complete(run, step, error_memo("Error", message), kind="Invoked")
             return
         self._when_ended[child.id] = lambda: self._runner.complete(run, step, invocation_memo(child), kind="Invoked")
-        message = "Timed out waiting for invoked function to complete"
-        late = {"error": {"name": "InngestInvokeTimeoutError", "message": message}}
+        late = error_memo("InngestInvokeTimeoutError", "Timed out waiting for invoked function to complete")
         self.agenda.after(delay_ms, lambda: self._runner.complete(run, step, late, kind="TimedOut"))
 
     def _ended(self, run: Run, reason: str) -> None:
@@ -411,17 +383,3 @@ class Engine:
         """A run cannot go on: whoever moves the time is told."""
         del call
         raise error
-
-
-def _is_started(function: Registered, event: dict[str, Any]) -> bool:
-    return any(
-        _is_named(trigger.get("event") or "", event["name"]) and holds(trigger.get("expression"), event)
-        for trigger in function.triggers
-    )
-
-
-def _is_named(pattern: str, name: str) -> bool:
-    """Whether a trigger means an event. One that ends with ``*`` means many, but no internal ones."""
-    if not pattern.endswith("*"):
-        return pattern == name
-    return name.startswith(pattern[:-1]) and name.startswith(_INTERNAL) <= pattern.startswith(_INTERNAL)

@@ -13,7 +13,7 @@ from inngest_serverless.local.ids import function_uuid
 if TYPE_CHECKING:
     from inngest_serverless.local.runs import ReportedStep, Run
 
-__all__ = ["TIMER_EVENT", "ending_events", "invocation_event", "invocation_memo"]
+__all__ = ["TIMER_EVENT", "ending_events", "error_memo", "invocation_event", "invocation_memo"]
 
 FINISHED_EVENT = "inngest/function.finished"
 INVOKED_EVENT = "inngest/function.invoked"
@@ -47,6 +47,11 @@ def invocation_event(run: Run, step: ReportedStep, expires_ms: int) -> dict[str,
 def invocation_memo(child: Run) -> dict[str, Any]:
     """What an invoked function's run leaves to the step that invoked it."""
     return {"data": child.output} if child.error is None else {"error": child.error}
+
+
+def error_memo(name: str, message: str) -> dict[str, Any]:
+    """What is left to a step that could not invoke a function, or got no result of it in time."""
+    return {"error": {"name": name, "message": message}}
 
 
 def ending_events(run: Run, reason: str) -> list[dict[str, Any]]:
