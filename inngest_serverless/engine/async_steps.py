@@ -8,6 +8,7 @@ Source: docs/protocol.md, sections 4 and 5.
 
 from __future__ import annotations
 
+from inngest_serverless.engine.interrupts import Interrupt
 from inngest_serverless.engine.ledger import NewStep
 from inngest_serverless.engine.plans import is_awaitable, planned
 from inngest_serverless.engine.steps import Step, StepAI
@@ -52,10 +53,14 @@ async def _carry_out(
 ) -> Any:
     meeting: Rendezvous = face._rendezvous  # noqa: SLF001 - one class, in two halves
     ledger = meeting.ledger
-    found = meeting.find(step_id)
+    try:
+        found = ledger.find(step_id)
+    except Interrupt as interrupt:
+        # In asyncio's terms: a call that has its answer cancels whoever asks on.
+        raise meeting.Cancelled(str(interrupt)) from None
     if found.__class__ is not NewStep:
         key = ledger.key
-        if not meeting.is_alone():
+        if meeting.tasks and not meeting.is_alone():
             await meeting.turn(key)
         ledger.passed = key
         if ledger.hooks is not None and not ledger.is_replaying():

@@ -19,7 +19,6 @@ from contextvars import copy_context
 from inspect import CORO_CREATED, getcoroutinestate
 from selectors import DefaultSelector
 
-from inngest_serverless.engine.interrupts import Interrupt
 from inngest_serverless.engine.ledger import REPORT, RUN
 from inngest_serverless.errors import ConfigurationError
 
@@ -116,14 +115,26 @@ class WarmLoop:
         self.close: Callable[[], Any] = weakref.finalize(self, _close, self.runner, loops)
 
     def run(self, invocation: Invocation, send: Senders) -> Reply:
-        """Run an invocation of an async function, in a context of its own."""
+        """Run an invocation of an async function, in a context of its own.
+
+        Raises:
+            ConfigurationError: The caller is itself run by an event loop.
+        """
+        if asyncio._get_running_loop() is not None:  # noqa: SLF001 - public, but for its name
+            raise ConfigurationError(
+                f"async function {invocation.function.id!r} was called by code that an event loop runs: "
+                "call the handler in a thread, e.g. await asyncio.to_thread(handler, event, context)"
+            )
         try:
-            return self.runner.run(invocation.run_async(send, self), context=copy_context())
+            # Not by the runner itself: it listens to SIGINT meanwhile, which costs as much as the rest of a call.
+            loop = self.runner.get_loop()
+            return loop.run_until_complete(loop.create_task(invocation.run_async(send, self), context=copy_context()))
         except SystemExit as error:
             # asyncio lets an exit in a task out of the loop, past everybody who waits for the task.
             self._break_off()
             return invocation.conclude(None, error)
-        except KeyboardInterrupt:
+        except BaseException:
+            # A KeyboardInterrupt, or what a server raises in a thread whose time is up, comes out of the loop itself.
             self._break_off()
             raise
 
@@ -175,14 +186,20 @@ def warm_loop() -> WarmLoop:
 
 
 class Rendezvous:
-    """Where the tasks of one call meet."""
+    """Where the tasks of one call meet.
+
+    Attributes:
+        ledger: Decides.
+        tasks: The tasks of the call beside the function's own; those that have ended may still be among them.
+        begun: The steps that were asked for, with their IDs.
+    """
 
     Cancelled = asyncio.CancelledError
 
     def __init__(self, ledger: Ledger, loop: WarmLoop) -> None:
         self.ledger = ledger
         self._warm = loop
-        self._tasks: list[asyncio.Task[Any]] = []
+        self.tasks: list[asyncio.Task[Any]] = []
         self._turns: dict[str, asyncio.Future[None]] = {}
         self._arrived: dict[str, asyncio.Future[None]] = {}
         self._search: asyncio.TimerHandle | None = None
@@ -199,7 +216,7 @@ class Rendezvous:
         loop = asyncio.get_running_loop()
         self._finished: asyncio.Future[None] = loop.create_future()
         main = loop.create_task(_contain(coroutine))
-        self._tasks = self._warm.tasks.made = []
+        self.tasks = self._warm.tasks.made = []
         main.add_done_callback(self._main_done)
         self._warm.selector.on_rest = self._rest
         try:
@@ -222,17 +239,10 @@ class Rendezvous:
 
     def is_alone(self) -> bool:
         """Whether the function has no tasks besides its own."""
-        tasks = self._tasks
+        tasks = self.tasks
         while tasks and tasks[-1].done():
             tasks.pop()
         return not tasks
-
-    def find(self, step_id: str) -> Any:
-        """As ``Ledger.find``, in asyncio's terms: a call that has its answer cancels whoever asks on."""
-        try:
-            return self.ledger.find(step_id)
-        except Interrupt as interrupt:
-            raise asyncio.CancelledError(str(interrupt)) from None
 
     async def begin_hooks(self, hooks: Hooks) -> None:
         """Call the hooks between replay and new code; returns when they are done, and never if one has failed."""
@@ -327,17 +337,22 @@ class Rendezvous:
     async def _dismiss(self, main: asyncio.Task[Any]) -> None:
         """End all tasks of the call; a task that goes on after its cancellation is cancelled once more, then left."""
         self.ledger.interrupt()
-        known: set[asyncio.Task[Any]] = {main, *self._tasks}
+        known: set[asyncio.Task[Any]] = {main, *self.tasks}
         for turn in range(_DISMISSALS):
-            await asyncio.sleep(0)
-            if not (left := [task for task in (main, *self._tasks) if not task.done()]):
+            # The end of a function may leave generators, which the loop closes in tasks of its own.
+            if turn or self.tasks:
+                await asyncio.sleep(0)
+            if not (left := [task for task in (main, *self.tasks) if not task.done()]):
                 break
             for task in left:
                 # Who came while the others cleaned up is a part of that, and has its time as well.
                 if task in known or turn == _DISMISSALS - 1:
                     task.cancel("the call has its answer; the function is called again to go on")
             known.update(left)
-            done, _ = await asyncio.wait(left, timeout=GRACE_SECONDS)
-            for task in done:
-                if not task.cancelled():
+            # Most of them end at once; to wait for them costs more.
+            await asyncio.sleep(0)
+            if not all(task.done() for task in left):
+                await asyncio.wait(left, timeout=GRACE_SECONDS)
+            for task in left:
+                if task.done() and not task.cancelled():
                     task.exception()

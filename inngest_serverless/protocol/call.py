@@ -98,7 +98,9 @@ def parse_call(body: str | bytes, step_id: str) -> CallRequest:
     call.target = None if step_id in {"", _UNTARGETED} else step_id
     call.event = _event(document.get("event"), "event")
     events = document.get("events")
-    call.events = [call.event] if events is None or events == [] else parse_events(events)
+    # Most runs have one event, which the server sends twice.
+    is_one = events is None or events == [] or events == [call.event]
+    call.events = [call.event] if is_one else parse_events(events)
     call.memos = parse_memos(document.get("steps"))
     return call
 
