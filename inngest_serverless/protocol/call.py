@@ -99,7 +99,7 @@ def parse_call(body: str | bytes, step_id: str) -> CallRequest:
     call.event = _event(document.get("event"), "event")
     events = document.get("events")
     # Most runs have one event, which the server sends twice.
-    is_one = events is None or events == [] or events == [call.event]
+    is_one = events is None or events in ([], [call.event])
     call.events = [call.event] if is_one else parse_events(events)
     call.memos = parse_memos(document.get("steps"))
     return call
