@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from inngest_serverless.durations import to_time_string
 from inngest_serverless.errors import ConfigurationError
 from inngest_serverless.events import INVOKED_EVENT, Event, FirstFit
 
@@ -101,8 +100,12 @@ def cron_trigger(cron: str, jitter: str | int | timedelta | None = None) -> Trig
         raise ConfigurationError(f"cron_trigger needs text such as '0 12 * * 5', not {type(cron).__name__}")
     if (fault := _cron_fault(cron)) is not None:
         raise ConfigurationError(f"cron {cron!r}: {fault}; write five fields, e.g. '0 12 * * 5' for Fridays at 12:00")
+    if jitter is None:
+        return Trigger(cron=cron)
+    from inngest_serverless.durations import to_time_string
+
     try:
-        return Trigger(cron=cron, jitter=None if jitter is None else to_time_string(jitter))
+        return Trigger(cron=cron, jitter=to_time_string(jitter))
     except ConfigurationError as error:
         raise ConfigurationError(f"cron_trigger: jitter: {error}") from None
 

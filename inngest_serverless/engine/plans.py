@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from inngest_serverless.durations import to_instant, to_time_string
 from inngest_serverless.engine.ledger import Plan, read_data
 from inngest_serverless.errors import ConfigurationError, EventNotReceivedError
 from inngest_serverless.events import Event, as_object
@@ -123,11 +122,20 @@ def plan_send_signal(send: Senders, signal: str, data: Any) -> Plan:
 
 def plan_sleep(duration: str | int | timedelta) -> Plan:
     """A sleep of some length."""
-    return Plan(SLEEP, {"duration": to_time_string(duration)})
+    return Plan(SLEEP, {"duration": _time_string(duration)})
+
+
+def _time_string(duration: str | int | timedelta) -> str:
+    # Most calls come to no sleep and to no wait, and a cold start loads what it needs.
+    from inngest_serverless.durations import to_time_string
+
+    return to_time_string(duration)
 
 
 def plan_sleep_until(when: str | datetime) -> Plan:
     """A sleep up to an instant."""
+    from inngest_serverless.durations import to_instant
+
     return Plan(SLEEP, {"duration": to_instant(when)})
 
 
@@ -141,10 +149,12 @@ def plan_wait_for_event(
     _check_text("wait_for_event", "match", match, "the path of a field, e.g. 'data.user_id'")
     if match is not None and not match.strip():
         raise ConfigurationError("wait_for_event: match is empty: give the path of a field, e.g. 'data.user_id'")
+    if match is not None and match.startswith(("event.", "async.")):
+        raise ConfigurationError(f"wait_for_event: match is a path within both events: {match[6:]!r}, not {match!r}")
     name = event.event_name if isinstance(event, type) and issubclass(event, Event) else event
     if not isinstance(name, str) or not name:
         raise ConfigurationError("wait_for_event needs the name of an event: event='api/thing.happened'")
-    opts = {"event": name, "timeout": to_time_string(timeout)}
+    opts = {"event": name, "timeout": _time_string(timeout)}
     condition = if_exp if match is None else f"event.{match} == async.{match}"
     return Plan(WAIT_FOR_EVENT, opts | ({"if": condition} if condition else {}))
 
@@ -165,7 +175,7 @@ def plan_invoke(
         payload["v"] = v
     opts: dict[str, Any] = {"function_id": function_id, "payload": payload}
     if timeout is not None:
-        opts["timeout"] = to_time_string(timeout)
+        opts["timeout"] = _time_string(timeout)
     return Plan(INVOKE_FUNCTION, opts)
 
 
@@ -175,7 +185,7 @@ def plan_wait_for_signal(signal: str, timeout: str | int | timedelta, on_conflic
         raise ConfigurationError("wait_for_signal needs the name of a signal: signal='task/a-17'")
     if on_conflict not in {"fail", "replace"}:
         raise ConfigurationError(f"wait_for_signal: on_conflict must be 'fail' or 'replace', not {on_conflict!r}")
-    return Plan(WAIT_FOR_SIGNAL, {"signal": signal, "timeout": to_time_string(timeout), "conflict": on_conflict})
+    return Plan(WAIT_FOR_SIGNAL, {"signal": signal, "timeout": _time_string(timeout), "conflict": on_conflict})
 
 
 def plan_fetch(url: str, method: str, headers: Mapping[str, str] | None, body: str | None) -> Plan:

@@ -59,7 +59,7 @@ STANDARD_LIBRARY = {
 }
 OURS = {
     "inngest_serverless",
-    *(f"inngest_serverless.{name}" for name in ("client", "config", "durations", "errors", "events", "failures")),
+    *(f"inngest_serverless.{name}" for name in ("client", "config", "errors", "events", "failures")),
     *(f"inngest_serverless.{name}" for name in ("functions", "generics", "hooks", "inngest_api", "options")),
     *(f"inngest_serverless.{name}" for name in ("result_types", "running", "sending", "serialization")),
     *(f"inngest_serverless.{name}" for name in ("serve", "transport", "triggers", "version")),

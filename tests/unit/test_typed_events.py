@@ -508,8 +508,11 @@ def test_a_wait_for_no_event(wrong, kind):
 
 
 @both
-def test_a_match_is_not_empty(kind):
+def test_a_match_is_a_path_within_the_events(kind):
     check_failed(call(declare(kind, waiting(event="x", match=""))), "ConfigurationError", final=True)
+    answer = call(declare(kind, waiting(event="x", match="event.data.id")))
+    check_failed(answer, "ConfigurationError", final=True)
+    assert "'data.id', not 'event.data.id'" in answer.json["message"]
 
 
 # What is sent.
