@@ -1,0 +1,29 @@
+"""The official Python SDK, behind fastapi and mangum: the usual way to serve it from Lambda."""
+
+from __future__ import annotations
+
+import inngest
+import inngest.fast_api
+from fastapi import FastAPI
+from mangum import Mangum
+
+FUNCTION = "sync"
+
+client = inngest.Inngest(app_id="bench")
+
+
+@client.create_function(fn_id=FUNCTION, trigger=inngest.TriggerEvent(event="bench/run"))
+def sync_function(ctx: inngest.ContextSync) -> int:
+    """As many steps as the event says, then new ones."""
+    data = ctx.event.data
+    for number in range(int(data["count"])):
+        ctx.step.run(f"step-{number}", int)
+    if data["parallel"]:
+        new = range(int(data["parallel"]))
+        return len(ctx.group.parallel(tuple(lambda n=number: ctx.step.run(f"new-{n}", int) for number in new)))
+    return ctx.step.run("new", int)
+
+
+app = FastAPI()
+inngest.fast_api.serve(app, client, [sync_function])
+handler = Mangum(app, lifespan="off")
