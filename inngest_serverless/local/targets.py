@@ -1,0 +1,271 @@
+"""What a developer points at, a handler or functions, made callable over HTTP in this process.
+
+A handler reads its settings, INNGEST_DEV and the keys among them, when it is made: when its module is imported. So who
+wants it to work with a server of theirs sets ``os.environ["INNGEST_DEV"]`` to that server's origin **before** ``load``,
+in a process that imports the target for nothing else; a module that is imported already keeps the settings that it has.
+Plain functions have no settings yet: for them the handler's options can be given here instead.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
+
+from inngest_serverless.errors import ConfigurationError
+from inngest_serverless.functions import Function, is_coroutine_function
+from inngest_serverless.local.endpoints import lambda_endpoint
+from inngest_serverless.local.gcf import flask_endpoint, starlette_endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Unpack
+
+    from inngest_serverless.local.engine import Endpoint
+    from inngest_serverless.options import HandlerOptions
+
+__all__ = ["Kind", "LambdaContext", "Target", "endpoint_of", "load"]
+
+Kind = Literal["lambda", "gcf", "gcf-async", "functions"]
+
+_LOCAL_APP = "local"
+_LONGEST_TIMEOUT_MS = 900_000  # of a Lambda function
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A target that was loaded.
+
+    Attributes:
+        endpoint: Sends it a request: method, URL, headers, body.
+        kind: What it is: a Lambda handler, a Cloud Function for Flask's requests or for Starlette's, or functions.
+        handler: What the platform calls. That of functions is a Lambda handler which serves them.
+        module: The module that it was found in; "" if it was at hand.
+        attribute: Where in the module, e.g. ``"handler"``; "" if it is the module itself.
+    """
+
+    endpoint: Endpoint
+    kind: Kind
+    handler: Callable[..., Any]
+    module: str = ""
+    attribute: str = ""
+
+
+def load(target: str, *, cwd: Path | str, trigger: str = "function-url", **options: Unpack[HandlerOptions]) -> Target:
+    """Import a target.
+
+    Args:
+        target: ``"module:attribute"``, or ``"module.attribute"`` as in Lambda's setting (``"folder/module.attribute"``
+            and ``"folder/module.py:attribute"`` are understood too). The attribute is a handler, a function, or several
+            functions in a list, say. A module alone means all functions in it.
+        cwd: The folder that it is imported from; it is put in front of ``sys.path`` and stays there.
+        trigger: How a Lambda handler is called, one of ``gateway.TRIGGERS``.
+        **options: As for ``endpoint_of``.
+
+    Raises:
+        ConfigurationError: There is no such target, its module cannot be imported, or it is nothing to serve.
+    """
+    module, attributes, found = _find(target, Path(cwd).absolute())
+    try:
+        loaded = _target(_functions_in(found) if isinstance(found, ModuleType) else found, trigger, options)
+        return replace(loaded, module=module, attribute=".".join(attributes))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"target {target!r}: {error}") from None
+
+
+def endpoint_of(
+    target: Callable[..., Any] | Function[Any] | Iterable[Function[Any]],
+    *,
+    trigger: str = "function-url",
+    **options: Unpack[HandlerOptions],
+) -> Endpoint:
+    """Reach a handler or functions that are at hand.
+
+    What a handler raises goes through to whoever sends the request. The context of a Lambda handler is a stand-in
+    with all attributes of the real one and 15 minutes to go.
+
+    Args:
+        target: A Lambda handler (takes an event and a context), a Cloud Function (takes a ``flask.Request``, or is
+            async and takes a ``starlette.requests.Request``), a function or several. Functions are served as on Lambda,
+            in an app with the ID ``local``.
+        trigger: How a Lambda handler is called, one of ``gateway.TRIGGERS``.
+        **options: For functions: the options of ``inngest_lambda``, e.g. ``is_dev=True``.
+
+    Raises:
+        ConfigurationError: It is none of these, or a handler, which has its options already, and options are given.
+    """
+    return _target(target, trigger, options).endpoint
+
+
+def _target(target: Any, trigger: str, options: HandlerOptions) -> Target:
+    if isinstance(target, Function):
+        target = [target]
+    if not callable(target):
+        from inngest_serverless.aws.handler import inngest_lambda
+
+        served: HandlerOptions = {"app_id": _LOCAL_APP, **options}
+        handler: Callable[..., Any] = inngest_lambda(_functions(target), **served)
+        return Target(_lambda(handler, trigger), "functions", handler)
+    if options:
+        raise ConfigurationError(
+            f"a handler has its options already: {', '.join(sorted(options))} can be given for functions only"
+        )
+    kind = _kind(target)
+    if kind == "lambda":
+        return Target(_lambda(target, trigger), kind, target)
+    return Target(flask_endpoint(target) if kind == "gcf" else starlette_endpoint(target), kind, target)
+
+
+# What a target is.
+
+
+def _functions(target: Any) -> list[Function[Any]]:
+    is_several = isinstance(target, Iterable) and not isinstance(target, str | bytes | Mapping)
+    items: list[Any] = list(target) if is_several else [target]
+    if strange := [item for item in items if not isinstance(item, Function)]:
+        raise ConfigurationError(
+            f"{type(strange[0]).__name__} is nothing to serve: give a handler, a function made by create_function, "
+            "or a list of such functions"
+        )
+    if not items:
+        raise ConfigurationError("there are no functions in it: put some in that create_function made")
+    return items
+
+
+def _kind(handler: Callable[..., Any]) -> Kind:
+    # By its signature, which decorators keep, so that it may be wrapped.
+    try:
+        signature = inspect.signature(handler)
+    except ValueError:
+        signature = None
+    is_async = is_coroutine_function(inspect.unwrap(handler))
+    if signature is not None and not isinstance(handler, type) and not _is_hidden(signature):
+        if not is_async and _takes(signature, 2):
+            return "lambda"
+        if _takes(signature, 1):
+            return "gcf-async" if is_async else "gcf"
+    raise ConfigurationError(
+        f"{'async ' if is_async else ''}{getattr(handler, '__name__', type(handler).__name__)}{signature or ''} is no "
+        "handler: Lambda's takes (event, context), a Cloud Function's (request); "
+        "a decorator that hides them needs functools.wraps"
+    )
+
+
+def _is_hidden(signature: inspect.Signature) -> bool:
+    return any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in signature.parameters.values())
+
+
+def _takes(signature: inspect.Signature, count: int) -> bool:
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        return False
+    return True
+
+
+def _functions_in(module: ModuleType) -> list[Function[Any]]:
+    found = {id(value): value for value in vars(module).values() if isinstance(value, Function)}
+    if not found:
+        raise ConfigurationError(
+            f"module {module.__name__} has no functions: name a handler or a list in it, as {module.__name__}:handler"
+        )
+    return list(found.values())
+
+
+# Lambda.
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaContext:
+    """The context object of an invocation.
+
+    Attributes:
+        deadline: When its time is up, by ``time.monotonic``, in seconds.
+
+    Source: AWS Lambda developer guide, "Using the Lambda context object".
+    """
+
+    deadline: float
+    function_name: str = _LOCAL_APP
+    function_version: str = "$LATEST"
+    invoked_function_arn: str = f"arn:aws:lambda:us-east-1:123456789012:function:{_LOCAL_APP}"
+    memory_limit_in_mb: str = "512"
+    aws_request_id: str = "00000000-0000-4000-8000-000000000000"
+    log_group_name: str = f"/aws/lambda/{_LOCAL_APP}"
+    log_stream_name: str = _LOCAL_APP
+    identity: None = None
+    client_context: None = None
+
+    def get_remaining_time_in_millis(self) -> int:
+        """How long until the deadline, in milliseconds."""
+        return max(0, round((self.deadline - time.monotonic()) * 1000))
+
+
+def _lambda(handler: Callable[[Any, Any], Any], trigger: str) -> Endpoint:
+    def invoke(event: Any) -> Any:
+        return handler(event, LambdaContext(time.monotonic() + _LONGEST_TIMEOUT_MS / 1000))
+
+    return lambda_endpoint(invoke, trigger)
+
+
+# Importing.
+
+
+def _find(target: str, cwd: Path) -> tuple[str, list[str], Any]:
+    module_name, attributes = _parts(target, cwd)
+    try:
+        found: Any = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:
+        raise ConfigurationError(f"target {target!r}: importing {module_name} raised {_told(error)}") from error
+    for attribute in attributes:
+        if not hasattr(found, attribute):
+            raise ConfigurationError(f"target {target!r}: {module_name} has no attribute {'.'.join(attributes)!r}")
+        found = getattr(found, attribute)
+    return module_name, attributes, found
+
+
+def _parts(target: str, cwd: Path) -> tuple[str, list[str]]:
+    """The module of a target and what to look up in it: the longest part that is a module, unless a colon tells."""
+    if str(cwd) not in sys.path[:1]:
+        sys.path.insert(0, str(cwd))
+    importlib.invalidate_caches()
+    path, colon, attribute = target.strip().partition(":")
+    path = path.removesuffix(".py").removeprefix("./").replace("/", ".")
+    words = path.split(".")
+    if not all(word.isidentifier() for word in (*words, *(attribute.split(".") if colon else ()))):
+        raise ConfigurationError(f"target {target!r} is no target: write module:attribute or module.attribute")
+    count = next((n for n in range(1, len(words) + 1) if not _is_module(target, ".".join(words[:n]))), len(words) + 1)
+    if count == 1 or (colon and count <= len(words)):
+        raise ConfigurationError(
+            f"target {target!r}: there is no module {'.'.join(words[:count])} in {cwd}: start in the folder that has it"
+        )
+    return ".".join(words[: count - 1]), attribute.split(".") if colon else words[count - 1 :]
+
+
+def _is_module(target: str, name: str) -> bool:
+    parent, _, _ = name.rpartition(".")
+    try:
+        if parent and not hasattr(importlib.import_module(parent), "__path__"):
+            return False  # the parent is no package: what follows is an attribute
+        return find_spec(name) is not None
+    except (Exception, SystemExit) as error:
+        raise ConfigurationError(f"target {target!r}: importing {parent} raised {_told(error)}") from error
+
+
+def _told(error: BaseException) -> str:
+    """What an import raised and where, in one line: the last place in the traceback that is a file."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    if isinstance(error, SyntaxError) and error.filename:
+        place = f" ({error.filename}, line {error.lineno})"
+    else:
+        place = f" ({frames[-1].filename}, line {frames[-1].lineno})"
+    message = str(error.msg if isinstance(error, SyntaxError) else error).split("\n")[0]
+    return f"{type(error).__name__}: {message}{place}" if message else f"{type(error).__name__}{place}"
