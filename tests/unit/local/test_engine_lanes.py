@@ -132,12 +132,13 @@ def test_priority_is_a_head_start_of_seconds(serve):
     app = serve(declare(lambda ctx: ctx.event.data["n"]), latency=lambda _call: 10 * MINUTE)
     app.engine.send(event(0, ahead=0))
     app.engine.send(event(1, ahead=0))
+    app.engine.send(event(6, ahead=550))
     app.engine.advance("2m")
     app.engine.send(event(2, ahead=60))
     app.engine.send(event(3, ahead=180))
     app.engine.send(event(4, ahead="high"))
     app.engine.send(event(5, ahead=100_000))
-    assert order_of_starts(app.engine.finish_all()) == [0, 5, 3, 1, 2, 4]
+    assert order_of_starts(app.engine.finish_all()) == [0, 6, 5, 3, 1, 2, 4]
 
 
 def test_the_place_of_a_failed_call_is_free_for_others(serve):
