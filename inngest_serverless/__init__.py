@@ -9,7 +9,18 @@ from inngest_serverless.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from inngest_serverless.aws.forward import (
+        forward_dynamodb,
+        forward_eventbridge,
+        forward_kinesis,
+        forward_s3,
+        forward_sns,
+        forward_sqs,
+    )
     from inngest_serverless.aws.handler import inngest_lambda
+    from inngest_serverless.aws.observability_logs import PowertoolsLogs
+    from inngest_serverless.aws.observability_metrics import PowertoolsMetrics
+    from inngest_serverless.aws.observability_traces import PowertoolsTraces
     from inngest_serverless.client import (
         Client,
         dev_server_url,
@@ -88,6 +99,9 @@ __all__ = [
     "Middleware",
     "NonRetriableError",
     "OffloadMiddleware",
+    "PowertoolsLogs",
+    "PowertoolsMetrics",
+    "PowertoolsTraces",
     "Priority",
     "RateLimit",
     "RetryAfterError",
@@ -108,6 +122,12 @@ __all__ = [
     "cron_trigger",
     "dev_server_url",
     "event_trigger",
+    "forward_dynamodb",
+    "forward_eventbridge",
+    "forward_kinesis",
+    "forward_s3",
+    "forward_sns",
+    "forward_sqs",
     "inngest_gcf",
     "inngest_gcf_async",
     "inngest_lambda",
@@ -124,7 +144,18 @@ __all__ = [
 ]
 
 _HOMES = {
+    "inngest_serverless.aws.forward": (
+        "forward_dynamodb",
+        "forward_eventbridge",
+        "forward_kinesis",
+        "forward_s3",
+        "forward_sns",
+        "forward_sqs",
+    ),
     "inngest_serverless.aws.handler": ("inngest_lambda",),
+    "inngest_serverless.aws.observability_logs": ("PowertoolsLogs",),
+    "inngest_serverless.aws.observability_metrics": ("PowertoolsMetrics",),
+    "inngest_serverless.aws.observability_traces": ("PowertoolsTraces",),
     "inngest_serverless.client": (
         "Client",
         "dev_server_url",

@@ -50,6 +50,7 @@ class CallInput:
         memos: The memos by step hash: ``{"data": ...}``, ``{"error": ...}``, None, or an event.
         traceparent: The server's W3C trace context, or None.
         tracestate: Its vendors' part, or None.
+        request_id: The server's ID of this call, or "".
     """
 
     __slots__ = (
@@ -58,6 +59,7 @@ class CallInput:
         "events",
         "function_id",
         "memos",
+        "request_id",
         "run_id",
         "traceparent",
         "tracestate",
@@ -73,7 +75,9 @@ class CallInput:
         memos: dict[str, Any],
         traceparent: str | None = None,
         tracestate: str | None = None,
+        request_id: str = "",
     ) -> None:
+        self.request_id: str = request_id
         self.traceparent: str | None = traceparent
         self.tracestate: str | None = tracestate
         self.app_id: str = app_id

@@ -43,10 +43,21 @@ def inngest_lambda(functions: Iterable[Function[Any]] | None = None, **options: 
 
     Source: docs/protocol.md, sections 1 and 10.
     """
-    answer = make_answer(functions, FRAMEWORK, os.environ, options)
+    middleware = [_made(source) for source in options.get("middleware") or ()]
+    answer = make_answer(functions, FRAMEWORK, os.environ, {**options, "middleware": middleware})
 
     def handler(event: Any, _context: Any) -> dict[str, Any]:
         request, write = read_event(event)
         return write(answer(request))
 
-    return handler
+    around: Handler = handler
+    for source in reversed(middleware):
+        # An observer, which also sees Lambda's context and what the handler raises: see observability.py.
+        if hasattr(source, "around_handler"):
+            around = source.around_handler(around, os.environ)
+    return around
+
+
+def _made(source: Any) -> Any:
+    """An observer is one for all calls, also where its class was given."""
+    return source() if isinstance(source, type) and hasattr(source, "around_handler") else source

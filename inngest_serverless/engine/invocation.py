@@ -130,6 +130,7 @@ class Invocation:
                     call.memos,
                     call.traceparent,
                     call.tracestate,
+                    call.request_id,
                 )
             )
             value, error = yield EXECUTE

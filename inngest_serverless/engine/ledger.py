@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from inngest_serverless.protocol.call import CallRequest
     from inngest_serverless.result_types import ResultType
 
-__all__ = ["REPORT", "RUN", "SKIP", "WAIT", "Ledger", "NewStep", "Plan", "read_data"]
+__all__ = ["REPORT", "RUN", "SKIP", "WAIT", "Ledger", "NewStep", "Plan", "current_step_id", "read_data"]
 
 RUN = "run"
 REPORT = "report"
@@ -360,6 +360,12 @@ def read_data(memo: Any, step_id: str, source: Any) -> Any:
         raise _step_error(error, step_id)
     kind = None if source is None else result_type(source)
     return memo.get("data") if kind is None else kind.read(memo.get("data"), f"step {step_id!r}")
+
+
+def current_step_id() -> str | None:
+    """The ID of the step whose body the code that asks belongs to, or None."""
+    step = _inside.get()
+    return None if step is None else step.step_id
 
 
 def _step_error(error: Any, step_id: str) -> StepError:

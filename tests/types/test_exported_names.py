@@ -23,12 +23,14 @@ def _name(path: Path) -> str:
 
 NAMES = {
     *("__version__", "inngest_lambda", "inngest_gcf", "inngest_gcf_async"),
+    *("forward_dynamodb", "forward_eventbridge", "forward_kinesis", "forward_s3", "forward_sns", "forward_sqs"),
     *("create_function", "event_trigger", "cron_trigger", "Function", "Trigger", "Workflow"),
     *("Context", "AsyncContext", "Event", "RunFailure", "EXTERNAL_ID", "EMAIL"),
     *("Batch", "Cancel", "Concurrency", "Debounce", "Priority", "RateLimit", "Singleton", "Throttle", "Timeouts"),
     *("Client", "register", "send", "send_async", "send_many", "send_many_async"),
     *("Middleware", "CallInput", "CallOutput", "EncryptionMiddleware", "OffloadMiddleware", "TracingMiddleware"),
     *("FileStore", "GCSStore", "S3Store", "Store"),
+    *("PowertoolsLogs", "PowertoolsMetrics", "PowertoolsTraces"),
     *("now_millis", "timestamp", "is_dev", "dev_server_url", "sign", "validate_signature"),
     *("InngestError", "ConfigurationError", "NonRetriableError", "RetryAfterError", "StepError"),
     *("EventNotReceivedError", "EventValidationError", "SendEventsError"),
