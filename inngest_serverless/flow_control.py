@@ -7,7 +7,6 @@ Source: docs/protocol.md, section 7.
 
 from __future__ import annotations
 
-from inngest_serverless.durations import parse_duration, to_time_string
 from inngest_serverless.errors import ConfigurationError
 
 TYPE_CHECKING = False
@@ -340,14 +339,20 @@ def _check_choice(option: str, name: str, value: Any, choices: tuple[str, ...], 
 
 
 def _time(option: str, value: Duration | None) -> str | None:
+    if value is None:
+        return None
+    from inngest_serverless.durations import to_time_string
+
     try:
-        return None if value is None else to_time_string(value)
+        return to_time_string(value)
     except ConfigurationError as error:
         raise ConfigurationError(f"{option}: {error}") from None
 
 
 def _batch_timeout(value: Duration | None) -> str:
     text = _time("Batch", value) or "60s"
+    from inngest_serverless.durations import parse_duration
+
     nanos = parse_duration(text)
     if nanos < _SECOND:
         raise ConfigurationError(f"Batch: timeout must be 1 second or more, not {text}")
@@ -362,6 +367,8 @@ def _period(option: str, name: str, value: Duration, high: int) -> str:
     if value is None:
         raise ConfigurationError(f"{option}: {name} is missing: give a duration, e.g. '1m'")
     text = _time(option, value) or ""
+    from inngest_serverless.durations import parse_duration
+
     if not _SECOND <= parse_duration(text) <= high:
         days = high // _DAY
         limit = f"{days} days" if days > 1 else "24 hours"

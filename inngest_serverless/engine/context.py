@@ -87,39 +87,41 @@ class Context(_CallContext[E]):
         env: The environment's name, "" in dev.
         failure: The failed run, in an ``on_failure`` handler; None in any other function.
         step: The steps.
-        group: Parallel steps.
     """
 
-    __slots__ = ("group", "step")
+    __slots__ = ("_group", "step")
 
     def __init__(
-        self,
-        call: CallRequest,
-        function: Function[Any],
-        ledger: Ledger,
-        logger: Logger | None,
-        step: Step,
-        group: Group,
+        self, call: CallRequest, function: Function[Any], ledger: Ledger, logger: Logger | None, step: Step
     ) -> None:
         super().__init__(call, function, ledger, logger)
         self.step: Step = step
-        self.group: Group = group
+        self._group: Group | None = None
+
+    @property
+    def group(self) -> Group:
+        """Parallel steps."""
+        if self._group is None:
+            from inngest_serverless.engine.groups import Group
+
+            self._group = Group(self._ledger)
+        return self._group
 
 
 class AsyncContext(_CallContext[E]):
     """What an async function is given: as ``Context``, with steps that are awaited."""
 
-    __slots__ = ("group", "step")
+    __slots__ = ("step",)
 
     def __init__(
-        self,
-        call: CallRequest,
-        function: Function[Any],
-        ledger: Ledger,
-        logger: Logger | None,
-        step: AsyncStep,
-        group: AsyncGroup,
+        self, call: CallRequest, function: Function[Any], ledger: Ledger, logger: Logger | None, step: AsyncStep
     ) -> None:
         super().__init__(call, function, ledger, logger)
         self.step: AsyncStep = step
-        self.group: AsyncGroup = group
+
+    @property
+    def group(self) -> AsyncGroup:
+        """Parallel steps."""
+        from inngest_serverless.engine.groups import AsyncGroup
+
+        return AsyncGroup()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextvars import copy_context
 
 from inngest_serverless.engine.context import AsyncContext, Context
-from inngest_serverless.engine.failure import describe
-from inngest_serverless.engine.groups import AsyncGroup, Group
 from inngest_serverless.engine.interrupts import Interrupt
 from inngest_serverless.engine.ledger import Ledger
 from inngest_serverless.engine.plans import close_awaitable, is_awaitable
@@ -85,7 +83,7 @@ class Invocation:
         ledger = self._ledger
         step = Step(ledger, self._app_id, send)
         try:
-            context = Context(self._call, self.function, ledger, self._logger, step, Group(ledger))
+            context = Context(self._call, self.function, ledger, self._logger, step)
             return self.function.handler(context), None
         except Interrupt:
             return None, None
@@ -103,7 +101,7 @@ class Invocation:
         meeting = Rendezvous(ledger, loop)
         step = AsyncStep(ledger, self._app_id, send, meeting)
         try:
-            context = AsyncContext(self._call, self.function, ledger, self._logger, step, AsyncGroup())
+            context = AsyncContext(self._call, self.function, ledger, self._logger, step)
         except Exception as error:  # noqa: BLE001 - what checking the event raises is the function's failure
             return None, error
         main = await meeting.conduct(self.function.handler(context))
@@ -146,7 +144,7 @@ class Invocation:
                 reply = self._final_reply(output.data, output.error, None)
             yield from hooks.respond()
         except Exception as raised:  # noqa: BLE001 - what a hook raises is the failure of the call
-            return failed_reply(describe(raised, self._now()))
+            return self._failed(raised)
         return reply
 
     def conclude(self, output: Any, error: BaseException | None) -> Reply:
@@ -188,11 +186,16 @@ class Invocation:
 
     def _final_reply(self, output: Any, error: BaseException | None, kind: ResultType | None) -> Reply:
         if error is not None:
-            return failed_reply(describe(error, self._now()))
+            return self._failed(error)
         try:
             return returned_reply(encode_output(output, self._source, kind))
         except Exception as failure:  # noqa: BLE001 - whatever encoding the user's value raises is the failure
-            return failed_reply(describe(failure, self._now()))
+            return self._failed(failure)
+
+    def _failed(self, error: BaseException) -> Reply:
+        from inngest_serverless.engine.failure import describe
+
+        return failed_reply(describe(error, self._now()))
 
     @property
     def _source(self) -> str:

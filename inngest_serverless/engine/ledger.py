@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-from inngest_serverless.engine.failure import describe
 from inngest_serverless.engine.interrupts import Interrupt
 from inngest_serverless.errors import ConfigurationError, NestedStepError, StepError
 from inngest_serverless.protocol.opcodes import STEP_ERROR, STEP_FAILED, STEP_PLANNED, STEP_RUN, Failure, Opcode
@@ -284,6 +283,8 @@ class Ledger:
 
     def fail(self, step: NewStep, error: BaseException) -> None:
         """Book what a body raised."""
+        from inngest_serverless.engine.failure import describe
+
         failure = describe(error, self._now())
         final = failure.final or not self._attempts_left
         self._close([_opcode(step, STEP_FAILED if final else STEP_ERROR, failure=failure)])

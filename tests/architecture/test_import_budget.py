@@ -64,7 +64,7 @@ OURS = {
     *(f"inngest_serverless.{name}" for name in ("result_types", "running", "sending", "serialization")),
     *(f"inngest_serverless.{name}" for name in ("serve", "transport", "triggers", "version")),
     *(f"inngest_serverless.aws{name}" for name in ("", ".handler", ".http_events")),
-    *(f"inngest_serverless.engine{name}" for name in ("", ".context", ".failure", ".groups", ".interrupts")),
+    *(f"inngest_serverless.engine{name}" for name in ("", ".context", ".interrupts")),
     *(f"inngest_serverless.engine.{name}" for name in ("invocation", "ledger", "plans", "steps")),
     *(f"inngest_serverless.protocol{name}" for name in ("", ".call", ".exchange", ".headers", ".opcodes")),
     *(f"inngest_serverless.protocol.{name}" for name in ("registration", "reply", "signing", "step_ids")),
