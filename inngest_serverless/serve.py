@@ -66,7 +66,7 @@ class App:
         middleware: Iterable[Any] = (),
         logger: Logger | None = None,
     ) -> None:
-        self.settings = settings
+        self.rekey(settings)
         self.framework = framework
         self._functions = index_functions(settings.app_id, functions)
         self._now = now
@@ -77,8 +77,6 @@ class App:
             if hooks is not None and not function.is_async:
                 hooks.check_sync(function.id)
         self._logger = logger
-        self._keys = settings.signing_keys
-        self._api = InngestApi(settings)
         self._headers = {
             names.CONTENT_TYPE: names.JSON,
             names.SDK: names.SDK_VALUE,
@@ -89,6 +87,16 @@ class App:
         }
         if settings.env:
             self._headers[names.ENV] = settings.env
+
+    def rekey(self, settings: Settings) -> None:
+        """Go on with other keys; everything else in the settings is as it was."""
+        self.settings = settings
+        self._keys = settings.signing_keys
+        self._api = InngestApi(settings)
+
+    def refuse(self, error: ConfigurationError | TransportError) -> Reply:
+        """Answer a request that cannot even be authenticated, as there are no keys."""
+        return self._finish(error_reply(_SERVER_ERROR, type(error).__name__, str(error), retry=True), None)
 
     def handle(self, request: Request) -> Exchange:
         """Answer one request; see the module's docstring for what it yields."""

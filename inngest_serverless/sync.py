@@ -51,7 +51,9 @@ class Sync:
         if request.names_itself and not (signed or self._settings.is_dev or self._settings.has_address):
             # Anybody could have the app registered at a host of theirs, and get its events and states.
             return _not_synced(
-                "behind a load balancer the app does not know its own address: set INNGEST_SERVE_ORIGIN", retry=False
+                "behind a load balancer, or at a domain of its own, the app does not know its address: "
+                "set INNGEST_SERVE_ORIGIN",
+                retry=False,
             )
         return (yield from self._out_of_band(request))
 

@@ -5,15 +5,20 @@ Sources: docs/protocol.md, section 9, docs/deploy-gcp.md, and the Eventarc docum
 
 from __future__ import annotations
 
-import json
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Mapping
 
 from inngest_serverless.client import Client
-from inngest_serverless.errors import ConfigurationError, EventValidationError, RetryAfterError
-from inngest_serverless.events import Event, event_list
-from inngest_serverless.functions import is_coroutine_function
-from inngest_serverless.serialization import encode, json_fault
+from inngest_serverless.events import Event
+from inngest_serverless.forwarding import (
+    Origin,
+    check_forwarder,
+    dead_letter_event,
+    decoded,
+    iso_millis,
+    log_dropped,
+    mapped_events,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,9 +45,6 @@ if TYPE_CHECKING:
     Mapper = Callable[[CloudEvent], Sendable | Iterable[Sendable] | None]
 
 __all__ = ["cloud_event_data", "forward_cloud_event"]
-
-# The server's default limit for one event.
-MAX_EVENT_BYTES = 512 * 1024
 
 _PUBSUB = "google.cloud.pubsub.topic.v1.messagePublished"
 _PUBSUB_FIELDS = ("attributes", "messageId", "publishTime", "orderingKey")
@@ -88,20 +90,18 @@ def forward_cloud_event(
 
     Source: docs/protocol.md, section 9.
     """
-    if mapping is not None and (not callable(mapping) or is_coroutine_function(mapping)):
-        raise ConfigurationError("forward_cloud_event: mapping must be a function, and not async")
-    if dead_letter is not None and not (isinstance(dead_letter, str) and dead_letter.strip()):
-        raise ConfigurationError("forward_cloud_event: dead_letter must be the name of an event")
+    check_forwarder("forward_cloud_event", mapping, dead_letter)
     client = Client(
         event_key=event_key, env=env, is_dev=is_dev, event_api_base_url=event_api_base_url, middleware=middleware
     )
 
     def handler(event: CloudEvent) -> None:
-        events, faults = _mapped(mapping or _default_event, event)
+        origin = _origin(event)
+        events, faults = mapped_events(mapping or _default_event, event, origin)
         for fault in faults:
-            _log(logger, event, fault, dead_letter)
+            log_dropped(logger, origin, fault, dead_letter)
             if dead_letter is not None:
-                events.append(_dead_letter(dead_letter, event, fault, len(events)))
+                events.append(dead_letter_event(dead_letter, origin, fault, len(events)))
         if events:
             client.send_many(events)
 
@@ -127,7 +127,7 @@ def cloud_event_data(event: CloudEvent) -> dict[str, Any]:
     if isinstance(data, (bytes, bytearray)):
         if "json" in str(event.get_attributes().get("datacontenttype") or ""):
             raise ValueError("the data is said to be JSON, but is not")
-        return _decoded(bytes(data), is_json=False)
+        return decoded(bytes(data), is_json=False)
     return {} if data is None else {"data": data}
 
 
@@ -137,110 +137,25 @@ def _pubsub_data(data: Any) -> dict[str, Any]:
         raise ValueError("the data has no Pub/Sub message")  # noqa: TRY004 - the type of JSON, not of an argument
     text = message.get("data")
     try:
-        content = {"data": None} if text is None else _decoded(b64decode(text, validate=True), is_json=True)
+        content = {"data": None} if text is None else decoded(b64decode(text, validate=True), is_json=True)
     except (TypeError, ValueError):
         raise ValueError("the Pub/Sub message's data is not base64") from None
     content |= {name: message[name] for name in _PUBSUB_FIELDS if name in message}
     return {**content, "subscription": data.get("subscription")}
 
 
-def _decoded(content: bytes, *, is_json: bool) -> dict[str, Any]:
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        return {"data_base64": b64encode(content).decode()}
-    if is_json:
-        try:
-            return {"data": json.loads(text, parse_constant=_refuse)}
-        except (ValueError, RecursionError):
-            pass
-    return {"data": text}
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)
-
-
 def _default_event(event: CloudEvent) -> Event[Any]:
     return Event(f"gcp/{event['type']}", cloud_event_data(event))
 
 
-def _mapped(mapping: Mapper, event: CloudEvent) -> tuple[list[dict[str, Any]], list[Exception]]:
-    """The events that can be sent, and why others cannot."""
-    try:
-        mapped = mapping(event)
-        documents = [] if mapped is None else event_list(mapped)
-    except RetryAfterError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it raises, it would raise again
-        return [], [error]
-    ready: list[dict[str, Any]] = []
-    faults: list[Exception] = []
-    for number, document in enumerate(documents):
-        try:
-            ready.append(_identified(document, event, number))
-        except EventValidationError as fault:
-            faults.append(fault)
-    return ready, faults
-
-
-def _identified(document: dict[str, Any], event: CloudEvent, number: int) -> dict[str, Any]:
-    """An event with an ID and a time, if it has none.
-
-    Raises:
-        EventValidationError: It cannot be sent.
-    """
-    if document.get("id") is None:
-        document["id"] = _event_id(event, document["name"], number)
-    if document.get("ts") is None and (millis := _millis(event.get_attributes().get("time"))):
-        document["ts"] = millis
-    if (fault := json_fault(document, "event")) is not None:
-        raise EventValidationError(f"event {document['name']!r}: JSON cannot hold it: {fault}")
-    size = len(encode(document).encode())
-    if size > MAX_EVENT_BYTES:
-        raise EventValidationError(f"event {document['name']!r}: {size} bytes, over the limit of {MAX_EVENT_BYTES}")
-    return document
-
-
-def _event_id(event: CloudEvent, name: str, number: int) -> str:
-    from hashlib import sha256
-
-    # The name as well: IDs count for all names together, and another function may forward the same CloudEvent.
-    seed = json.dumps([str(event["source"]), str(event["id"]), name])
-    digest = sha256(seed.encode()).hexdigest()[:40]
-    return f"gcp-{digest}-{number}" if number else f"gcp-{digest}"
-
-
-def _millis(time: Any) -> int | None:
-    from datetime import datetime
-
-    from inngest_serverless.clock import timestamp
-
-    try:
-        millis = timestamp(datetime.fromisoformat(time))
-    except (TypeError, ValueError, ConfigurationError):
-        return None
-    return millis if millis > 0 else None
-
-
-def _dead_letter(name: str, event: CloudEvent, fault: Exception, number: int) -> dict[str, Any]:
-    attributes = {key: str(value) for key, value in event.get_attributes().items()}
-    data: dict[str, Any] = {"reason": f"{type(fault).__name__}: {fault}", "attributes": attributes}
-    try:
-        return _identified({"name": name, "data": {**data, "data": event.get_data()}}, event, number)
-    except EventValidationError:
-        return _identified({"name": name, "data": data}, event, number)
-
-
-def _log(logger: Logger | None, event: CloudEvent, fault: Exception, dead_letter: str | None) -> None:
-    from logging import getLogger
-
-    (logger or getLogger("inngest_serverless")).error(
-        "CloudEvent %s of %s (%s) is dropped%s: %s",
-        event["id"],
-        event["source"],
-        event["type"],
-        f" for event {dead_letter}" if dead_letter else "",
-        fault,
-        exc_info=fault,
+def _origin(event: CloudEvent) -> Origin:
+    attributes = event.get_attributes()
+    return Origin(
+        cloud="gcp",
+        source=str(event["source"]),
+        id=str(event["id"]),
+        millis=iso_millis(attributes.get("time")),
+        label=f"CloudEvent {event['id']} of {event['source']} ({event['type']})",
+        attributes={key: str(value) for key, value in attributes.items()},
+        content=event.get_data(),
     )

@@ -32,6 +32,7 @@ FRAMEWORK = "google-cloud-functions"
 
 # Cloud Run's own default for the requests that an instance is given at once.
 _THREADS = 80
+_BAD_REQUEST = 400
 
 
 def inngest_gcf(functions: Iterable[Function[Any]] | None = None, **options: Unpack[HandlerOptions]) -> Handler:
@@ -97,9 +98,15 @@ def inngest_gcf_async(
     pool = ThreadPoolExecutor(threads, thread_name_prefix="inngest")
 
     async def handler(request: starlette.requests.Request) -> starlette.responses.Response:
+        from starlette.requests import ClientDisconnect
         from starlette.responses import Response
 
-        call = read_starlette(request, await request.body(), service)
+        try:
+            body = await request.body()
+        except ClientDisconnect:
+            # Nobody is there to read it; but raised, it would be an error in the logs, at any stranger's will.
+            return Response(status_code=_BAD_REQUEST)
+        call = read_starlette(request, body, service)
         # The thread goes on with what the framework knows of the request, its execution ID say.
         context = copy_context()
         reply = await get_running_loop().run_in_executor(pool, lambda: context.run(answer, call))

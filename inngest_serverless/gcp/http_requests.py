@@ -20,6 +20,8 @@ __all__ = ["read_flask", "read_starlette"]
 
 # Where the URL has the function's name in front of the path, and the request does not.
 _SHARED_DOMAIN = ".cloudfunctions.net"
+# The domains by whose hosts the platform finds a service, so that a request for another host never comes to it.
+_OWN_DOMAINS = (".run.app", _SHARED_DOMAIN)
 _KEPT_IN_PATHS = "/:@!$&'()*+,;=~"
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
@@ -46,8 +48,9 @@ def read_flask(request: flask.Request, service: str) -> Request:
         headers,
         # The bytes that were signed. They are not needed twice, so they need not be kept.
         request.get_data(cache=False),
-        _origin(headers),
+        _origin(headers, request.scheme, service),
         _public_path(headers, request.root_path + request.path, service),
+        names_itself=_names_itself(headers),
     )
 
 
@@ -63,8 +66,9 @@ def read_starlette(request: starlette.requests.Request, body: bytes, service: st
     query: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         query.setdefault(name, value)
+    origin = _origin(headers, request.scope.get("scheme", "http"), service)
     path = _public_path(headers, request.scope["path"], service)
-    return Request(request.method, query, headers, body, _origin(headers), path)
+    return Request(request.method, query, headers, body, origin, path, names_itself=_names_itself(headers))
 
 
 def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -76,7 +80,7 @@ def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     return joined
 
 
-def _origin(headers: Mapping[str, str]) -> str:
+def _origin(headers: Mapping[str, str], server_scheme: str, service: str) -> str:
     """The public origin: the platform ends TLS, and says in a header of its own by which scheme it was reached.
 
     X-Forwarded-Host is not asked: anybody can send it, and what a PUT registers is where the server sends the data.
@@ -84,9 +88,21 @@ def _origin(headers: Mapping[str, str]) -> str:
     host = headers.get("host", "")
     scheme = headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
     if scheme not in {"http", "https"}:
+        # Elsewhere, in a container next to a dev server say, nobody is in front of the server.
         is_local = any(f"{host}:".startswith(f"{name}:") for name in _LOOPBACK)
-        scheme = "http" if is_local else "https"
+        scheme = "https" if service and not is_local else server_scheme
     return f"{scheme}://{host}"
+
+
+def _names_itself(headers: Mapping[str, str]) -> bool:
+    """Whether the host is only what the client wrote: a load balancer passes on any, the platform itself its own."""
+    host = _host_name(headers)
+    is_name = host.isascii() and host.replace("-", "").replace(".", "").isalnum()
+    return not (is_name and host.endswith(_OWN_DOMAINS))
+
+
+def _host_name(headers: Mapping[str, str]) -> str:
+    return headers.get("host", "").partition(":")[0].lower()
 
 
 def _public_path(headers: Mapping[str, str], path: str, service: str) -> str:
@@ -94,7 +110,6 @@ def _public_path(headers: Mapping[str, str], path: str, service: str) -> str:
     from urllib.parse import quote
 
     quoted = quote(path, safe=_KEPT_IN_PATHS)
-    domain = headers.get("host", "").partition(":")[0]
-    if not service or not domain.endswith(_SHARED_DOMAIN) or f"{path}/".startswith(f"/{service}/"):
+    if not service or not _host_name(headers).endswith(_SHARED_DOMAIN) or f"{path}/".startswith(f"/{service}/"):
         return quoted
     return f"/{service}" if path == "/" else f"/{service}{quoted}"

@@ -20,24 +20,19 @@ It passes bytes through unchanged in both directions. The call after an exit or 
 
 from __future__ import annotations
 
-import atexit
 import http.client
 import json
 import os
 import re
-import socket
-import subprocess
 import sys
-import tempfile
 import threading
-import time
-from contextlib import ExitStack
 from http import HTTPStatus
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from inngest_serverless.errors import InngestError
-from inngest_serverless.local.emulator import HOST, end_session, find_emulator, reserve_port, runtime_version
+from inngest_serverless.local.emulator import find_emulator, runtime_version
+from inngest_serverless.local.processes import HOST, Program, ServerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,10 +41,7 @@ __all__ = ["LambdaInvocationError", "LambdaRuntime", "LambdaRuntimeError"]
 
 _INVOKE_PATH = "/2015-03-31/functions/function/invocations"
 _MAX_PAYLOAD_BYTES = 6_291_556
-_START_SECONDS = 30.0
 _GRACE_SECONDS = 30.0  # for the emulator's answer once the function's own time is up
-_POLL_SECONDS = 0.005
-_LOG_TAIL_LINES = 20
 _TIMED_OUT = re.compile(r"Task timed out after [\d.]+ seconds")
 _ERROR_KEYS = frozenset({"errorType", "errorMessage", "stackTrace", "requestId"})
 
@@ -114,11 +106,8 @@ class LambdaRuntime:
         self._function_name = function_name
         self._memory_mb = memory_mb
         self._one_call = threading.Lock()
-        self._running: ExitStack | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._server = ServerProcess("the Lambda runtime", LambdaRuntimeError)
         self._connection: http.client.HTTPConnection | None = None
-        self._log_file: IO[bytes] | None = None
-        self._last_log = ""
 
     def __enter__(self) -> Self:
         self.start()
@@ -130,18 +119,20 @@ class LambdaRuntime:
     @property
     def log(self) -> str:
         """What the runtime and the handler have written since the start; it stays after the stop."""
-        file = self._log_file
-        if file is None:
-            return self._last_log
-        # pread leaves the position alone, which the file shares with the processes that write to it.
-        return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")
+        return self._server.log
+
+    def read_log(self, offset: int) -> bytes:
+        """What has been written to the log after so many bytes; nothing once it has been stopped."""
+        return self._server.read_log(offset)
 
     @property
     def pid(self) -> int:
-        """The process ID of the emulator; the handler's process is in the session that it leads."""
-        if self._process is None:
-            raise LambdaRuntimeError("the Lambda runtime is not running")
-        return self._process.pid
+        """The process ID of the emulator; the handler's process is in the session that it leads.
+
+        Raises:
+            LambdaRuntimeError: It is not running.
+        """
+        return self._server.process.pid
 
     def start(self) -> None:
         """Starts the emulator and waits until it accepts calls. The first call imports the handler.
@@ -150,38 +141,25 @@ class LambdaRuntime:
             ConfigurationError: There is no emulator, no such interpreter, or it has no awslambdaric.
             LambdaRuntimeError: The emulator does not come up, or is running already.
         """
-        if self._running is not None:
-            raise LambdaRuntimeError("the Lambda runtime is running already")
+        self._server.check_stopped()
         emulator = find_emulator(self._emulator, self._cwd)
         env = self._environment()
-        with ExitStack() as stack:
-            port, api_port = reserve_port(stack), reserve_port(stack)
-            self._log_file = stack.enter_context(tempfile.TemporaryFile())
-            stack.callback(self._forget)
-            self._connection = http.client.HTTPConnection(HOST, port, timeout=self._timeout_seconds + _GRACE_SECONDS)
-            stack.callback(self._connection.close)
+
+        def program(port: int, api_port: int) -> Program:
             listen = ["--runtime-interface-emulator-address", f"{HOST}:{port}"]
             listen += ["--runtime-api-address", f"{HOST}:{api_port}"]
-            self._process = subprocess.Popen(  # noqa: S603 - the programs that the caller named
-                [emulator, *listen, self._python, "-m", "awslambdaric", self._handler],
-                cwd=self._cwd,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=self._log_file,
-                stderr=self._log_file,
-                start_new_session=True,
-            )
-            stack.callback(end_session, self._process)
-            self._await_emulator(self._process, port)
-            atexit.register(self.stop)
-            self._running = stack.pop_all()
+            return Program([emulator, *listen, self._python, "-m", "awslambdaric", self._handler], self._cwd, env)
+
+        self._server.start(program, more_ports=1)
+        timeout = self._timeout_seconds + _GRACE_SECONDS
+        self._connection = http.client.HTTPConnection(HOST, self._server.port, timeout=timeout)
 
     def stop(self) -> None:
         """Ends the emulator, the handler's process and what it started; does nothing when it is not running."""
-        running, self._running = self._running, None
-        if running is not None:
-            atexit.unregister(self.stop)
-            running.close()
+        self._server.stop()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def invoke(self, event: Mapping[str, Any]) -> Any:
         """Calls the handler and returns its reply, decoded.
@@ -214,38 +192,31 @@ class LambdaRuntime:
             # Whoever gives up on a call leaves the emulator busy, and the next call would crash it: end it here.
             self.stop()
             if isinstance(error, OSError | http.client.HTTPException):
-                raise LambdaRuntimeError(f"the Lambda runtime gave no answer: {error!r}\n{self._log_tail()}") from error
+                raise LambdaRuntimeError(
+                    f"the Lambda runtime gave no answer: {error!r}\n{self._server.log_tail}"
+                ) from error
             raise
-        if self._running is None:  # the last thing an emulator says may be that the handler exited, as it was told to
+        if (
+            not self._server.is_running
+        ):  # the last thing an emulator says may be that the handler exited, as it was told to
             raise LambdaRuntimeError("the Lambda runtime gave no answer: it was stopped")
         return status, reply
 
     def _decode(self, status: int, body: bytes) -> Any:
         text = body.decode(errors="replace")
         if _TIMED_OUT.fullmatch(text):
-            raise LambdaInvocationError("Sandbox.Timedout", text, self._log_tail())
+            raise LambdaInvocationError("Sandbox.Timedout", text, self._server.log_tail)
         if not body and status != HTTPStatus.OK:
-            raise LambdaInvocationError("Runtime.ExitError", "the runtime exited on its way up", self._log_tail())
+            raise LambdaInvocationError("Runtime.ExitError", "the runtime exited on its way up", self._server.log_tail)
         try:
             reply: Any = json.loads(body)
         except ValueError as error:
             message = f"not JSON (HTTP status {status}): {text[:200]}"
-            raise LambdaInvocationError("Runtime.InvalidReply", message, self._log_tail()) from error
+            raise LambdaInvocationError("Runtime.InvalidReply", message, self._server.log_tail) from error
         if _is_error(reply):
-            stack = "".join(reply.get("stackTrace") or ()) or self._log_tail()
+            stack = "".join(reply.get("stackTrace") or ()) or self._server.log_tail
             raise LambdaInvocationError(str(reply["errorType"]), str(reply["errorMessage"]), stack)
         return reply
-
-    def _await_emulator(self, process: subprocess.Popen[bytes], port: int) -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        while process.poll() is None and time.monotonic() < deadline:
-            try:
-                socket.create_connection((HOST, port), timeout=1).close()
-            except OSError:
-                time.sleep(_POLL_SECONDS)
-            else:
-                return
-        raise LambdaRuntimeError(f"the Lambda runtime emulator did not start\n{self._log_tail()}")
 
     def _environment(self) -> dict[str, str]:
         env = {
@@ -263,13 +234,6 @@ class LambdaRuntime:
         # awslambdaric goes by this: from 3.12 on it writes replies in UTF-8, before in \u escapes.
         version = runtime_version(self._python, self._cwd, env)
         return {"AWS_EXECUTION_ENV": f"AWS_Lambda_python{version}", **env}
-
-    def _forget(self) -> None:
-        self._last_log = self.log
-        self._log_file = self._process = self._connection = None
-
-    def _log_tail(self) -> str:
-        return "\n".join(["The log ends:", *self.log.splitlines()[-_LOG_TAIL_LINES:]])
 
 
 def _is_error(reply: Any) -> bool:

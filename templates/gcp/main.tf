@@ -2,7 +2,8 @@
 # and the sync with Inngest. docs/deploy-gcp.md says what each part is for.
 #
 # It begins with what scripts/deploy_gcp stages: run `scripts/deploy_gcp NAME --region REGION --dry-run`, and of what
-# that prints the commands before `gcloud`.
+# that prints the commands before `gcloud`. The project's services and the secrets are there already, as docs/deploy-gcp.md
+# makes them: what Terraform makes of a secret's value would stay in its state.
 
 terraform {
   required_version = ">= 1.5"
@@ -32,10 +33,16 @@ variable "name" {
   description = "The function's name, which is the app's ID as well unless the code gives another."
   type        = string
   default     = "onboarding"
+
+  validation {
+    # What services and service accounts may be called.
+    condition     = can(regex("^[a-z][-a-z0-9]{4,28}[a-z0-9]$", var.name))
+    error_message = "A name of 6 to 30 lowercase letters, digits and dashes, please."
+  }
 }
 
 variable "source_dir" {
-  description = "The folder that has requirements.txt and the function's file."
+  description = "The folder that has the function's main.py and requirements.txt."
   type        = string
   default     = "../../build/gcp"
 }
@@ -100,9 +107,6 @@ resource "google_cloudfunctions2_function" "function" {
   build_config {
     runtime     = "python312"
     entry_point = "handler"
-    environment_variables = {
-      GOOGLE_FUNCTION_SOURCE = "handlers/gcp_http.py"
-    }
     source {
       storage_source {
         bucket = google_storage_bucket.source.name

@@ -19,10 +19,10 @@ RUNGS = [
     {"engine", "workflow"},
     {"inngest_api", "sync", "serve"},
     {"transport", "options"},
-    {"sending", "client", "running"},
+    {"sending", "client", "running", "forwarding", "secret_keys", "rekeying"},
     {"aws", "gcp", "local", "testing"},
     {"cli"},
-    {PACKAGE},  # the package's own __init__.py, which only names what is below
+    {PACKAGE, "__main__"},  # the package's own __init__.py, which only names what is below; python -m
     {"handlers"},
 ]
 HEIGHT = {room: height for height, rung in enumerate(RUNGS) for room in rung}
@@ -39,6 +39,7 @@ HTTP_CLIENTS = {"httpx", "requests", "aiohttp", "urllib3"}
 HTTP_ROOMS = {"transport", "local", "testing", "cli"}
 ENVIRONMENT_ROOMS = {"gcp", "cli", "local"}
 ENVIRONMENT_FILES = {
+    "handlers/aws_http.py": "the stack that it is deployed in names the app",
     "inngest_serverless/aws/handler.py": "makes the settings of an app",
     "inngest_serverless/client.py": "a client without an app makes settings of its own",
 }

@@ -10,25 +10,28 @@ import json
 import os
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from functions_framework import create_app
 from functions_framework.aio import create_asgi_app
 from httpx import ASGITransport, AsyncClient
+from staging import stage
 
 import inngest_serverless
-from inngest_serverless.gcp.framework import FunctionsFramework
+from inngest_serverless.local.functions_framework import FunctionsFramework
 from inngest_serverless.local.gateway import TRIGGERS, HttpReply, from_lambda_reply, to_lambda_event
 from inngest_serverless.local.rie import LambdaRuntime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from contextlib import ExitStack
 
     Invoke = Callable[[Mapping[str, Any]], Any]
@@ -64,6 +67,7 @@ class Bench:
     clock: Clock
     test: ExitStack
     session: ExitStack
+    fixture: Callable[[str], Any]
     runtimes: dict[tuple[Any, ...], Any] = field(default_factory=dict)
     fresh: bool = False
 
@@ -132,6 +136,14 @@ def in_lambda_runtime(bench: Bench, handler: str, env: Mapping[str, str]) -> Inv
     return runtime.invoke
 
 
+def in_built_function(bench: Bench, handler: str, env: Mapping[str, str]) -> Invoke:
+    """As ``in_lambda_runtime``, with the package as a deployment builds it, and an interpreter that has none of it."""
+    python, artifact = bench.fixture("bare_python"), bench.fixture("artifact")
+    start = partial(LambdaRuntime, handler, cwd=HERE, python=python)
+    runtime: LambdaRuntime = _runtime(bench, start, ("built", handler), {"PYTHONPATH": str(artifact), **env})
+    return runtime.invoke
+
+
 def _runtime(bench: Bench, start: Callable[..., Any], what: tuple[str, ...], env: Mapping[str, str]) -> Any:
     """A runtime in a process of its own: what it runs and its variables tell which of those that are there will do."""
     variables = {"PYTHONPATH": str(ROOT), **env}
@@ -195,10 +207,18 @@ def _start_framework(bench: Bench, handler: str, env: Mapping[str, str]) -> Exch
 
 def _start_switchboard(server: str, target: str, bench: Bench, handler: str, env: Mapping[str, str]) -> Exchange:
     """The real functions-framework with another server: one process for all apps, which would take long to start."""
-    start = partial(FunctionsFramework, target, source=GCF_SOURCE, server=server)
+    start = partial(_staged_framework, target, server)
     framework = _runtime(replace(bench, fresh=False), start, ("framework", target), {})
     settings = [_gcf_name(handler), dict(env), next(_COUNTER) if bench.fresh else 0]
     return _exchange_with(framework, {"X-Switchboard": json.dumps(settings)})
+
+
+@contextmanager
+def _staged_framework(target: str, server: str, env: Mapping[str, str]) -> Iterator[FunctionsFramework]:
+    with TemporaryDirectory() as folder:
+        variables = {**env, **stage(Path(folder), *HERE.glob("*.py"))}
+        with FunctionsFramework(target, source=Path(folder, GCF_SOURCE.name), server=server, env=variables) as running:
+            yield running
 
 
 def _exchange_with(framework: FunctionsFramework, more: Mapping[str, str]) -> Exchange:
@@ -233,6 +253,7 @@ ADAPTERS = [
     Adapter("framework-debug", _GCF, partial(_start_switchboard, "debug", "switchboard"), True),
     Adapter("framework-asgi", _GCF, partial(_start_switchboard, "asgi", "asgi_switchboard"), True),
     Adapter("framework", _GCF, _start_framework, True),
+    Adapter("built-function-url", "aws-lambda", partial(_start_lambda, in_built_function, "function-url"), True),
     *[Adapter(f"rie-{name}", "aws-lambda", partial(_start_lambda, in_lambda_runtime, name), True) for name in TRIGGERS],
 ]
 ONE_OF_EACH_KIND = list({(each.framework, each.is_real): each for each in ADAPTERS}.values())

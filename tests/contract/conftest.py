@@ -7,14 +7,16 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import aws_artifact
 import pytest
 from adapters import ADAPTERS, Adapter, Bench, Caller, Clock, as_parameters, in_lambda_runtime, in_process
 from inngest_api import InngestApi
 
-from inngest_serverless.gcp.framework import FunctionsFramework
+from inngest_serverless.local.functions_framework import FunctionsFramework
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from adapters import Invoke
 
@@ -44,11 +46,25 @@ def api(running_api: InngestApi) -> InngestApi:
     return running_api
 
 
+@pytest.fixture(scope="session")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The serve function as a deployment builds it."""
+    return aws_artifact.build(tmp_path_factory) / "ServeFunction"
+
+
+@pytest.fixture(scope="session")
+def bare_python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An interpreter that has Lambda's runtime client, and nothing else."""
+    return aws_artifact.lambda_python(tmp_path_factory.mktemp("python"), "awslambdaric")
+
+
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch, session_bench: tuple[ExitStack, dict]) -> Iterator[Bench]:
+def bench(
+    monkeypatch: pytest.MonkeyPatch, session_bench: tuple[ExitStack, dict], request: pytest.FixtureRequest
+) -> Iterator[Bench]:
     session, runtimes = session_bench
     with ExitStack() as stack:
-        yield Bench(monkeypatch, Clock(), stack, session, runtimes)
+        yield Bench(monkeypatch, Clock(), stack, session, request.getfixturevalue, runtimes)
 
 
 @pytest.fixture(params=as_parameters(ADAPTERS))

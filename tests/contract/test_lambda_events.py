@@ -36,12 +36,16 @@ HTTP_EVENTS = {
     "alb_multi_value": f"http://{ALB}/api/inngest",
 }
 OTHER_EVENTS = {
-    "sqs": "an SQS batch",
-    "sns": "an SNS notification",
-    "s3": "an S3 notification",
-    "dynamodb_stream": "a DynamoDB stream batch",
-    "kinesis": "a Kinesis batch",
-    "eventbridge": "an EventBridge event",
+    "sqs": r"an SQS batch: send it on .* made with inngest_serverless\.aws\.forward\.forward_sqs\b",
+    "sns": r"an SNS notification: send it on .* made with inngest_serverless\.aws\.forward\.forward_sns\b",
+    "s3": r"an S3 notification: send it on .* made with inngest_serverless\.aws\.forward\.forward_s3\b",
+    "dynamodb_stream": r"a DynamoDB stream batch: send it on .* made with inngest_serverless\.aws\.forward\.forward_dynamodb\b",
+    "kinesis": r"a Kinesis batch: send it on .* made with inngest_serverless\.aws\.forward\.forward_kinesis\b",
+    "eventbridge": r"an EventBridge event: send it on .* made with inngest_serverless\.aws\.forward\.forward_eventbridge\b",
+    "sqs_fifo": "an SQS batch",
+    "sqs_s3": "an SQS batch",
+    "sqs_sns_s3": "an SQS batch",
+    "eventbridge_s3": "an EventBridge event",
     "direct_invoke": "put a function URL, an API Gateway or a load balancer before it",
 }
 WITHOUT_URL = {"rest_api_null_fields"}

@@ -13,7 +13,7 @@ from recorded_app import FUNCTIONS, SMALL_BODY
 from replies import check_reply, check_signed
 
 from inngest_serverless import ConfigurationError, inngest_lambda
-from inngest_serverless.gcp.framework import FunctionsFrameworkError
+from inngest_serverless.local.functions_framework import FunctionsFrameworkError
 from inngest_serverless.local.rie import LambdaInvocationError
 
 if TYPE_CHECKING:

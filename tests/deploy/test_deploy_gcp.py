@@ -2,126 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
 import shlex
-import shutil
 import subprocess
-import threading
+import sys
 import tomllib
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from textwrap import dedent
 
 import pytest
+from fake_gcloud import REGION, App, Desk
+from staging import ROOT, apart
 
-ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "scripts" / "deploy_gcp"
-REGION = "--region=europe-west1"
+from inngest_serverless.local.api import LocalApi
+from inngest_serverless.local.engine import Engine
+from inngest_serverless.local.functions_framework import FunctionsFramework
+
 STATES = "--format=value(state,serviceConfig.uri,serviceConfig.service)"
 REVISIONS = "--format=value(status.latestCreatedRevisionName,status.latestReadyRevisionName)"
-# Answers each kind of question with the next line of its file, and with the last one from then on.
-GCLOUD = """
-    #!/bin/sh
-    folder="$(dirname "$0")"
-    for argument in "$@"; do printf '%s\\0' "$argument"; done >> "$folder/calls"
-    printf '\\n' >> "$folder/calls"
-    answers="$folder/$1-$2"
-    [ "$1" = run ] && answers="$folder/run-services"
-    [ "$2" = deploy ] && exit "$(cat "$folder/deploy-status")"
-    [ "$2" = describe ] || [ "$1" = run ] || exit 3
-    head -n 1 "$answers"
-    [ "$(wc -l < "$answers")" -le 1 ] || sed -i 1d "$answers"
-"""
-SYNCED = {"message": "synced", "modified": True}
-
-
-class App:
-    """What the function would answer: an HTTP server that says what it is told."""
-
-    def __init__(self):
-        self.requests = []
-        self.gets = [(200, {"X-Inngest-SDK": "inngest-serverless:v1"}, {"mode": "cloud"})]
-        self.put = (200, {"X-Inngest-SDK": "inngest-serverless:v1"}, SYNCED)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler_class())
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def _handler_class(app):  # noqa: N805 - the class inside has a self of its own
-        class Handler(BaseHTTPRequestHandler):
-            def _answer(self):
-                app.requests.append(f"{self.command} {self.path}")
-                if self.command == "PUT":
-                    status, headers, document = app.put
-                else:
-                    status, headers, document = app.gets.pop(0) if len(app.gets) > 1 else app.gets[0]
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(document if isinstance(document, bytes) else json.dumps(document).encode())
-
-            do_GET = do_PUT = _answer  # noqa: N815 - the names that http.server asks for
-
-            def log_message(self, *_):
-                pass
-
-        return Handler
-
-
-class Desk:
-    """A shell with that gcloud, and a source folder."""
-
-    def __init__(self, folder, app):
-        self.folder = folder
-        self.app = app
-        (folder / "gcloud").write_text(dedent(GCLOUD).lstrip())
-        (folder / "gcloud").chmod(0o755)
-        (folder / "source").mkdir()
-        for file in ("main.py", "requirements.txt"):
-            (folder / "source" / file).touch()
-        self.functions("ACTIVE")
-        self.revisions("orders-00002-abc\torders-00002-abc")
-        self.deploy_status(0)
-
-    def functions(self, *states):
-        service = "projects/shop/locations/europe-west1/services/orders"
-        self._write("functions-describe", [f"{state}\t{self.app.url}\t{service}" for state in states])
-
-    def revisions(self, *lines):
-        self._write("run-services", lines)
-
-    def deploy_status(self, status):
-        self._write("deploy-status", [str(status)])
-
-    def _write(self, name, lines):
-        (self.folder / name).write_text("".join(f"{line}\n" for line in lines))
-
-    @property
-    def calls(self):
-        path = self.folder / "calls"
-        return [line.split("\0")[:-1] for line in path.read_text().splitlines()] if path.exists() else []
-
-    def __call__(self, *arguments):
-        env = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-        env |= {"PATH": f"{self.folder}:{env['PATH']}", "DEPLOY_POLL_SECONDS": "0.01"}
-        return subprocess.run(  # noqa: S603 - our own script
-            [SCRIPT, *arguments], capture_output=True, text=True, env=env, timeout=60, check=False
-        )
-
-    def deploy(self, *arguments):
-        source = ["--source", str(self.folder / "source"), "--function-source", "main.py"]
-        return self("orders", REGION, *source, "--wait", "20", *arguments)
 
 
 @pytest.fixture
@@ -141,7 +36,7 @@ def test_deploys_waits_and_syncs(desk, app):
     assert desk.calls == [
         [
             *("functions", "deploy", "orders", "--gen2", REGION, "--runtime=python312"),
-            *(f"--source={desk.folder}/source", "--set-build-env-vars=GOOGLE_FUNCTION_SOURCE=main.py"),
+            f"--source={desk.folder}/source",
             *("--entry-point=handler", "--trigger-http", "--allow-unauthenticated"),
             "--set-secrets=INNGEST_SIGNING_KEY=inngest-signing-key:latest,INNGEST_EVENT_KEY=inngest-event-key:latest",
             *("--set-env-vars=^|^THREADS=20", "--concurrency=20", "--timeout=300s", "--max-instances=10"),
@@ -279,22 +174,45 @@ def test_a_dry_run_prints_what_a_deployment_runs(desk):
     assert printed[:3] == desk.calls
 
 
-def test_without_a_source_this_checkout_is_staged(desk):
-    lines = desk("orders", REGION, "--dry-run", "--no-sync").stdout.splitlines()
+@pytest.mark.parametrize(("options", "main"), [([], "main.py"), (["--asgi"], "main_async.py")])
+def test_without_a_source_this_checkout_is_staged(options, main, desk):
+    lines = desk("orders", REGION, *options, "--dry-run", "--no-sync").stdout.splitlines()
     commands = [shlex.split(line) for line in lines]
-    assert [command[0] for command in commands] == ["rm", "mkdir", "cp", "cp", "find", "gcloud"]
-    stage = f"{ROOT}/build/gcp"
-    assert commands[0] == ["rm", "-rf", stage]
-    assert commands[2] == ["cp", "-R", f"{ROOT}/handlers", f"{ROOT}/templates/gcp/requirements.txt", stage]
-    assert commands[3] == ["cp", "-R", f"{ROOT}/inngest_serverless", f"{stage}/handlers"]
+    templates, stage = f"{ROOT}/templates/gcp", f"{ROOT}/build/gcp"
+    assert commands[:-1] == [
+        ["rm", "-rf", stage],
+        ["mkdir", "-p", stage],
+        ["cp", "-R", f"{ROOT}/inngest_serverless", f"{ROOT}/handlers", f"{templates}/requirements.txt", stage],
+        ["cp", f"{templates}/{main}", f"{stage}/main.py"],
+        ["find", stage, "-name", "__pycache__", "-prune", "-exec", "rm", "-rf", "{}", "+"],
+    ]
+    assert commands[-1][:3] == ["gcloud", "functions", "deploy"]
     assert f"--source={stage}" in commands[-1]
-    assert "--set-build-env-vars=GOOGLE_FUNCTION_SOURCE=handlers/gcp_http.py" in commands[-1]
 
 
-def test_over_asgi_it_is_the_other_entrypoint(desk):
-    deploy = shlex.split(desk("orders", REGION, "--asgi", "--dry-run").stdout.splitlines()[5])
-    assert "--set-build-env-vars=GOOGLE_FUNCTION_SOURCE=handlers/gcp_http_async.py" in deploy
-    assert (ROOT / "handlers" / "gcp_http_async.py").is_file()
+@pytest.mark.integration
+@pytest.mark.parametrize("server", ["gunicorn", "asgi"])
+def test_what_is_staged_serves_the_workflow(server, desk, tmp_path_factory):
+    """Where nothing of the checkout can be imported, as on the platform."""
+    options = ["--asgi"] if server == "asgi" else []
+    dry = desk("orders", REGION, *options, "--dry-run", "--no-sync").stdout.splitlines()
+    folder = tmp_path_factory.mktemp("workspace")
+    for line in dry[:-1]:
+        command = shlex.split(line.replace(f"{ROOT}/build/gcp", str(folder)))
+        subprocess.run(command, check=True, timeout=60)  # noqa: S603 - the script's own
+    assert not list(folder.rglob("__pycache__"))
+    program = "import sys, inngest_serverless, handlers; print(inngest_serverless.__file__, handlers.__file__)"
+    engine = Engine(lambda *request: running.exchange(*request))  # noqa: PLW0108 - it is started below
+    with LocalApi(engine) as api:
+        env = {**apart(folder), "INNGEST_DEV": api.origin}
+        ran = subprocess.run(  # noqa: S603 - the program above
+            [sys.executable, "-c", program], cwd=folder, env=env, capture_output=True, text=True, check=True, timeout=60
+        )
+        assert all(file.startswith(f"{folder}/") for file in ran.stdout.split())
+        with FunctionsFramework("handler", source=folder / "main.py", server=server, env=env) as running:
+            assert running.exchange("PUT", "https://orders-abc-ew.a.run.app/api/inngest", {}, b"").status == 200
+            run = engine.execute({"name": "api/account.created", "data": {"account_id": "a", "email": "a@example.com"}})
+    assert (run.status, run.output) == ("completed", "done")
 
 
 def test_the_requirements_are_the_projects():
@@ -344,38 +262,6 @@ def test_wrong_arguments(arguments, message, desk):
 def test_a_source_without_what_it_needs(missing, desk):
     (desk.folder / "source" / missing).unlink()
     ran = desk.deploy()
-    assert (ran.returncode, ran.stderr) == (1, f"deploy_gcp: {desk.folder}/source has no {missing}\n")
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(f"deploy_gcp: {desk.folder}/source has no {missing}")
     assert desk.calls == []
-
-
-# The Terraform example.
-
-
-@pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed")
-def test_the_terraform_example_is_well_formed():
-    """Its syntax and format; what its arguments are called only Google's provider knows."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
-    command = ["terraform", "fmt", "-check", "-diff", "templates/gcp"]
-    ran = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)  # noqa: S603
-    assert (ran.stdout, ran.stderr, ran.returncode) == ("", "", 0)
-
-
-def test_the_terraform_example_deploys_what_the_script_deploys(desk):
-    text = (ROOT / "templates" / "gcp" / "main.tf").read_text()
-    deploy = shlex.split(desk("orders", REGION, "--dry-run", "--no-sync").stdout.splitlines()[-1])
-    flags = dict(flag.removeprefix("--").split("=", 1) for flag in deploy if flag.startswith("--") and "=" in flag)
-    same = {
-        "runtime": flags["runtime"],
-        "entry_point": flags["entry-point"],
-        "GOOGLE_FUNCTION_SOURCE": flags["set-build-env-vars"].partition("=")[2],
-        "available_memory": flags["memory"],
-        "available_cpu": flags["cpu"],
-    }
-    for name, value in same.items():
-        assert re.search(rf'\b{name}\s+= "{re.escape(value)}"\n', text), name
-    for name, value in {"max_instance_count": flags["max-instances"], "default": flags["concurrency"]}.items():
-        assert re.search(rf"\b{name}\s+= {value}\n", text), name
-    assert re.search(rf"\btimeout_seconds\s+= {flags['timeout'].removesuffix('s')}\n", text)
-    for pair in flags["set-secrets"].split(","):
-        variable, _, secret = pair.removesuffix(":latest").partition("=")
-        assert re.search(rf'\b{variable}\s+= "{secret}"\n', text), variable

@@ -3,72 +3,46 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
+from staging import ROOT, stage
 
-from inngest_serverless.gcp.framework import SERVERS, FunctionsFramework, FunctionsFrameworkError
 from inngest_serverless.local.api import LocalApi
 from inngest_serverless.local.engine import Engine
+from inngest_serverless.local.functions_framework import SERVERS, FunctionsFramework, FunctionsFrameworkError
+from inngest_serverless.protocol.signing import SigningKey, sign
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
+KEY = "signkey-test-" + "5e" * 32
 URL = "https://orders-abcdefghij-ew.a.run.app/api/inngest"
 SIGNUP = {"name": "api/account.created", "data": {"account_id": "a-17", "email": "ada@example.com"}}
-FUNCTIONS = """
-    import asyncio, os, threading, time
-    import httpx
-    from inngest_serverless import create_function, event_trigger, inngest_gcf, inngest_gcf_async
-
-    @create_function(id="sync", trigger=event_trigger("app/sync"))
-    def sync(ctx):
-        number = ctx.step.run("think", think, ctx.event.data["number"])
-        return {"number": number, "run": ctx.run_id, "kind": "sync"}
-
-    def think(number):
-        time.sleep(0.01)
-        return number
-
-    @create_function(id="async", trigger=event_trigger("app/async"))
-    async def coroutine(ctx):
-        number, twice = await asyncio.gather(
-            ctx.step.run("think", think_async, ctx.event.data["number"]),
-            ctx.step.run("twice", think_async, 2 * ctx.event.data["number"]),
-        )
-        return {"number": number, "twice": twice, "run": ctx.run_id, "kind": "async"}
-
-    async def think_async(number):
-        await asyncio.sleep(0.01)
-        return number
-
-    @create_function(id="events", trigger=event_trigger("app/events"))
-    async def events(ctx):
-        return await ctx.step.send_event("send", {"name": "app/sent", "data": ctx.event.data})
-
-    @create_function(id="slow", trigger=event_trigger("app/slow"))
-    async def slow(ctx):
-        print("begun", flush=True)
-        time.sleep(ctx.event.data["seconds"])
-        return os.getpid()
-
-    served = [sync, coroutine, events, slow]
-    handler = inngest_gcf(served)
-    asgi_handler = inngest_gcf_async(served)
-
-    def broken():
-        raise RuntimeError("never called")
-"""
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    path = tmp_path_factory.mktemp("functions with a space") / "main.py"
-    path.write_text(dedent(FUNCTIONS))
-    return path
+def staged(tmp_path_factory):
+    """A folder with all that is served, and the variables with which it is found."""
+    folder = tmp_path_factory.mktemp("functions with a space")
+    variables = stage(folder, ROOT / "handlers", Path(__file__).with_name("framework_app.py"))
+    return folder, variables
+
+
+@pytest.fixture(scope="module")
+def start(staged):
+    """Makes functions-framework for a file of the folder; nothing else in the checkout makes ``--debug`` restart it."""
+    folder, variables = staged
+
+    def make(target, server="gunicorn", *, source="framework_app.py", service="orders", **env):
+        return FunctionsFramework(
+            target, source=folder / source, server=server, env={**variables, **env}, service=service
+        )
+
+    return make
 
 
 @pytest.fixture(scope="module", params=SERVERS)
@@ -86,9 +60,8 @@ def engine():
 
 
 @pytest.fixture(scope="module")
-def framework(server, source, engine):
-    env = {"INNGEST_DEV": engine.origin, "THREADS": "32"}
-    with FunctionsFramework(_target(server), source=source, server=server, env=env, service="orders") as running:
+def framework(server, start, engine):
+    with start(_target(server), server, INNGEST_DEV=engine.origin, THREADS="32") as running:
         engine.serve = running.exchange
         yield running
 
@@ -97,12 +70,20 @@ def _target(server):
     return "asgi_handler" if server == "asgi" else "handler"
 
 
-def _call(framework, function, number, steps=None, **data):
-    event = {"name": f"app/{function}", "data": {"number": number, **data}}
-    document = {"ctx": {"run_id": f"run-{number}"}, "event": event, "events": [event], "steps": steps or {}}
-    url = f"{URL}?fnId=orders-{function}&stepId=step"
-    reply = framework.exchange("POST", url, {"Content-Type": "application/json"}, json.dumps(document).encode())
+def _call(framework, function, number, steps=None):
+    body = _body(function, number, steps)
+    reply = framework.exchange("POST", _call_url(function), {"Content-Type": "application/json"}, body)
     return reply.status, json.loads(reply.body)
+
+
+def _call_url(function):
+    return f"{URL}?fnId=orders-{function}&stepId=step"
+
+
+def _body(function, number, steps=None):
+    event = {"name": f"app/{function}", "data": {"number": number}}
+    document = {"ctx": {"run_id": f"run-{number}"}, "event": event, "events": [event], "steps": steps or {}}
+    return json.dumps(document).encode()
 
 
 def _processes(session):
@@ -121,10 +102,9 @@ def _processes(session):
 # The app as it is deployed.
 
 
-def test_the_entrypoints_complete_the_workflow(server, engine):
-    file = "gcp_http_async.py" if server == "asgi" else "gcp_http.py"
-    source = ROOT / "handlers" / file
-    with FunctionsFramework("handler", source=source, server=server, env={"INNGEST_DEV": engine.origin}) as running:
+def test_the_entrypoints_complete_the_workflow(server, start, engine):
+    source = "handlers/gcp_http_async.py" if server == "asgi" else "handlers/gcp_http.py"
+    with start("handler", server, source=source, INNGEST_DEV=engine.origin) as running:
         engine.serve = running.exchange
         assert running.exchange("PUT", URL, {}, b"").status == 200
         assert engine.functions["core-account-created"].url == f"{URL}?fnId=core-account-created&stepId=step"
@@ -163,6 +143,16 @@ def test_a_hundred_calls_at_once_that_end_their_runs(framework):
             assert reply == (200, {"number": number, "twice": 2 * number, "run": f"run-{number}", "kind": "async"})
 
 
+def test_a_hundred_calls_at_once_that_send_events(framework):
+    """Each thread's loop has connections of its own; one that met another loop would fail."""
+    with ThreadPoolExecutor(100) as pool:
+        replies = list(pool.map(lambda number: _call(framework, "events", number), range(100)))
+    assert {status for status, _ in replies} == {206}
+    opcodes = [opcode for _, [opcode] in replies]
+    assert [(opcode["op"], opcode["name"]) for opcode in opcodes] == [("StepRun", "send")] * 100
+    assert len({event_id for opcode in opcodes for event_id in opcode["data"]}) == 100
+
+
 def _calls_at_once(framework, factors):
     """A hundred calls, whose steps are known to have returned the call's number times a factor."""
 
@@ -175,31 +165,83 @@ def _calls_at_once(framework, factors):
 
 
 @pytest.mark.parametrize("server", ["gunicorn", "asgi"], indirect=True)
-def test_a_call_that_blocks_keeps_no_other_waiting(framework):
-    with ThreadPoolExecutor(9) as pool:
-        slow = [pool.submit(_call, framework, "slow", number, seconds=1) for number in range(8)]
-        time.sleep(0.2)
-        began = time.monotonic()
+def test_calls_that_block_keep_no_other_waiting(framework):
+    with ThreadPoolExecutor(8) as pool:
+        stuck = [pool.submit(_call, framework, "stuck", number) for number in range(8)]
+        _wait_for(framework, "stuck", times=8)
         assert _call(framework, "sync", 1)[0] == 206
-        assert time.monotonic() - began < 0.5
-        assert {call.result()[0] for call in slow} == {200}
-    assert time.monotonic() - began < 4
+        assert _call(framework, "release", 1) == (200, True)
+        assert {call.result() for call in stuck} == {(200, True)}, "they waited in vain to be let go on"
+
+
+def _wait_for(framework, text, times=1):
+    deadline = time.monotonic() + 30
+    while framework.log.count(text) < times:
+        assert time.monotonic() < deadline, f"{text!r} is not {times} times in the log:\n{framework.log}"
+        time.sleep(0.01)
+
+
+# What comes over HTTP.
+
+
+def test_a_body_in_chunks_is_the_body_that_was_signed(server, start):
+    """HTTP/1.1 lets a client send it without its length."""
+    body = _body("sync", 7)
+    with start(_target(server), server, INNGEST_SIGNING_KEY=KEY) as running:
+        for sent, status in ((body, 206), (body.replace(b"7", b"8"), 401)):
+            headers = {"X-Inngest-Signature": sign(body, SigningKey(KEY), time.time())}
+            assert _post_in_chunks(running, [sent[:9], sent[9:10], sent[10:]], headers) == status
+
+
+def _post_in_chunks(framework, chunks, headers):
+    connection = HTTPConnection(framework.origin.removeprefix("http://"), timeout=30)
+    try:
+        target = _call_url("sync").partition(".app")[2]
+        connection.request("POST", target, iter(chunks), headers, encode_chunked=True)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "DELETE", "PATCH"])
+def test_other_methods_are_refused_and_leave_the_connection_in_order(framework, method):
+    connection = HTTPConnection(framework.origin.removeprefix("http://"), timeout=30)
+    try:
+        for _ in range(2):
+            connection.request(method, "/api/inngest", b"not asked for")
+            reply = connection.getresponse()
+            assert (reply.status, reply.getheader("Allow")) == (405, "GET, PUT, POST")
+            assert (reply.read() == b"") is (method == "HEAD")
+    finally:
+        connection.close()
+
+
+# The time of a call is up.
+
+
+def test_a_call_whose_time_is_up_leaves_nothing_to_the_next_one(start):
+    """functions-framework raises an exception in the thread, which may be anywhere: here it is in the event loop."""
+    env = {"CLOUD_RUN_TIMEOUT_SECONDS": "1", "THREADED_TIMEOUT_ENABLED": "true", "THREADS": "2"}
+    with start("handler", INNGEST_DEV="1", **env) as running:
+        with ThreadPoolExecutor(2) as pool:
+            late = pool.map(lambda n: running.exchange("POST", _call_url("late"), {}, _body("late", n)), range(2))
+        assert {reply.status for reply in late} == {500}
+        assert [_call(running, "look", number) for number in range(8)] == [(200, [])] * 8
+        assert [running.log.count(f"ended run-{number}") for number in range(2)] == [1, 1]
+    assert "exited with code" not in running.log, "the server's worker died of it"
 
 
 # Its end.
 
 
-def test_sigterm_lets_the_call_end_and_leaves_no_process(server, source):
+def test_sigterm_lets_the_call_end_and_leaves_no_process(server, start):
     """As when Cloud Run stops an instance."""
-    env = {"INNGEST_DEV": "1"}
-    running = FunctionsFramework(_target(server), source=source, server=server, env=env, service="orders")
-    with running, ThreadPoolExecutor(1) as pool:
+    with start(_target(server), server, INNGEST_DEV="1") as running, ThreadPoolExecutor(1) as pool:
         assert _call(running, "sync", 1)[0] == 206
         leader = running.process
         assert _processes(leader.pid)
-        call = pool.submit(_call, running, "slow", 1, seconds=0.5)
-        while "begun" not in running.log:
-            time.sleep(0.01)
+        call = pool.submit(_call, running, "late", 1)
+        _wait_for(running, "begun")
         leader.terminate()
         leader.wait(10)
         if server != "debug":  # Flask's own server drops what it is doing
@@ -214,6 +256,16 @@ def test_sigterm_lets_the_call_end_and_leaves_no_process(server, source):
 # The process itself.
 
 
+@pytest.mark.parametrize("server", ["debug"], indirect=True)
+def test_debug_watches_nothing_that_others_write_to(framework):
+    """It starts anew when a module changes in a folder of these, or below it."""
+    _, places = _call(framework, "folders", 1)
+    watched = {Path(place).resolve() for place in places}
+    of_the_checkout = {place for place in watched if place == ROOT or ROOT in place.parents}
+    assert {place for place in of_the_checkout if Path(sys.prefix) not in place.parents} == set()
+    assert any(place.name == "inngest_serverless" for place in {place.parent for place in watched}), "it was not loaded"
+
+
 def test_a_function_that_cannot_be_imported(server, tmp_path):
     (tmp_path / "main.py").write_text("raise RuntimeError('no database')\n")
     running = FunctionsFramework("handler", source=tmp_path / "main.py", server=server)
@@ -222,8 +274,8 @@ def test_a_function_that_cannot_be_imported(server, tmp_path):
     assert "no database" in running.log
 
 
-def test_start_and_stop(source):
-    running = FunctionsFramework("handler", source=source, env={"INNGEST_DEV": "1"})
+def test_start_and_stop(start):
+    running = start("handler", INNGEST_DEV="1")
     with pytest.raises(FunctionsFrameworkError, match="is not running"):
         _ = running.process
     running.stop()

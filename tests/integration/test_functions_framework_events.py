@@ -9,9 +9,9 @@ from textwrap import dedent
 
 import pytest
 
-from inngest_serverless.gcp.framework import FunctionsFramework
 from inngest_serverless.local.api import LocalApi
 from inngest_serverless.local.engine import Engine
+from inngest_serverless.local.functions_framework import FunctionsFramework
 
 pytestmark = pytest.mark.integration
 
@@ -62,7 +62,7 @@ def engine():
 def entrypoint(request, engine):
     """The entrypoint that comes with the project: no mapping, and a dead-letter event."""
     source = ROOT / "handlers" / "gcp_events.py"
-    env = {"INNGEST_DEV": engine.origin}
+    env = {"INNGEST_DEV": engine.origin, "LOG_EXECUTION_ID": "true"}
     with FunctionsFramework(
         "handler", source=source, server=request.param, signature_type="cloudevent", env=env
     ) as running:
@@ -107,12 +107,22 @@ def test_protocol_buffers(entrypoint, engine):
 
 
 def test_poison_is_acknowledged_logged_and_sent_as_a_dead_letter(entrypoint, engine):
-    reply = entrypoint.exchange("POST", URL, *_binary(ATTRIBUTES, b"{bad"))
+    headers, body = _binary(ATTRIBUTES, b"{bad")
+    reply = entrypoint.exchange("POST", URL, {**headers, "Function-Execution-Id": "x17"}, body)
     [letter] = engine.take()
     assert reply.status == 200
     assert letter["name"] == "gcp/undeliverable"
     assert letter["data"]["attributes"]["id"] == ATTRIBUTES["id"]
-    assert f"CloudEvent {ATTRIBUTES['id']}" in entrypoint.log
+    [entry] = _logged_errors(entrypoint)
+    assert entry["message"].startswith(f"CloudEvent {ATTRIBUTES['id']} of //pubsub")
+    assert entry["stack_trace"].startswith("Traceback")
+    assert entry["logging.googleapis.com/labels"] == {"execution_id": "x17"}
+
+
+def _logged_errors(framework):
+    """What Cloud Logging would make errors of: lines of JSON that say so."""
+    entries = [json.loads(line) for line in framework.log.splitlines() if line.startswith("{")]
+    return [entry for entry in entries if entry["severity"] == "ERROR"]
 
 
 @pytest.fixture(scope="module")
@@ -145,5 +155,6 @@ def test_a_send_that_fails_is_an_error_so_that_the_platform_delivers_again(serve
         "handler", source=ROOT / "handlers" / "gcp_events.py", server=server, signature_type="cloudevent", env=env
     ) as running:
         assert running.exchange("POST", URL, *_binary(ATTRIBUTES, DATA)).status == 500
-        assert "SendEventsError" in running.log
         assert "evt-key" not in running.log
+        [entry] = _logged_errors(running)
+    assert "SendEventsError" in entry.get("stack_trace", entry["message"])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -40,6 +40,7 @@ HANDLERS = """
         raise ValueError("no such account: é")
 
     def sleep(event, context):
+        print("asleep for", event["seconds"], flush=True)
         time.sleep(event["seconds"])
         return os.getpid()
 
@@ -230,6 +231,25 @@ def test_an_exception_in_the_block_leaves_no_process(folder):
     assert not any(map(is_alive, pids))
 
 
+def test_a_signal_as_the_emulator_is_started_leaves_no_process(folder, monkeypatch):
+    """It arrives when the emulator is there, and nobody has been told of it yet."""
+    emulators = []
+
+    class Interrupted(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            if options.get("start_new_session"):
+                emulators.append(self.pid)
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    runtime = LambdaRuntime("app.process", cwd=folder)
+    with pytest.raises(KeyboardInterrupt):
+        runtime.start()
+    assert len(emulators) == 1
+    assert not is_alive(emulators[0])
+
+
 def test_an_interpreter_that_exits_leaves_no_process(folder):
     script = (
         "from inngest_serverless.local.rie import LambdaRuntime as R; "
@@ -243,24 +263,32 @@ def test_an_interpreter_that_exits_leaves_no_process(folder):
     assert not any(map(is_alive, pids))
 
 
+def wait_until_asleep(runtime):
+    deadline = time.monotonic() + 30
+    while "asleep for 60" not in runtime.log:
+        assert time.monotonic() < deadline, f"the call does not begin:\n{runtime.log}"
+        time.sleep(0.01)
+
+
 def test_a_stop_during_a_call_ends_both(folder):
     with LambdaRuntime("app.sleep", cwd=folder) as runtime, ThreadPoolExecutor(1) as pool:
         handler_process = runtime.invoke({"seconds": 0})
         call = pool.submit(runtime.invoke, {"seconds": 60})
-        time.sleep(0.2)
+        wait_until_asleep(runtime)
         runtime.stop()
         with pytest.raises(LambdaRuntimeError, match="gave no answer"):
-            call.result(timeout=5)
+            call.result(timeout=30)
         assert not is_alive(handler_process)
 
 
 def test_a_killed_emulator_is_reported_and_its_handler_ended(folder):
-    with LambdaRuntime("app.sleep", cwd=folder) as runtime:
+    with LambdaRuntime("app.sleep", cwd=folder) as runtime, ThreadPoolExecutor(1) as pool:
         handler_process = runtime.invoke({"seconds": 0})
-        pid = runtime.pid
-        threading.Timer(0.2, os.kill, (pid, 9)).start()
+        call = pool.submit(runtime.invoke, {"seconds": 60})
+        wait_until_asleep(runtime)
+        os.kill(runtime.pid, signal.SIGKILL)
         with pytest.raises(LambdaRuntimeError, match="gave no answer"):
-            runtime.invoke({"seconds": 60})
+            call.result(timeout=30)
         assert not is_alive(handler_process)
 
 

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 import types
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
@@ -22,6 +21,7 @@ from inngest_serverless import ConfigurationError, create_function, event_trigge
 NUMBER = contextvars.ContextVar("NUMBER", default=0)
 HEADERS = {"Host": "app-abc-ew.a.run.app", "X-Forwarded-Proto": "https"}
 seen = []
+go_on = threading.Event()
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +29,7 @@ def _dev(monkeypatch):
     monkeypatch.setenv("INNGEST_DEV", "1")
     monkeypatch.setenv("K_SERVICE", "orders")
     seen.clear()
+    go_on.clear()
 
 
 def function(handler):
@@ -163,47 +164,44 @@ def test_over_asgi_no_function_runs_on_the_servers_loop():
 
 def block(ctx):
     seen.append(1)
-    time.sleep(0.2)
+    went_on = go_on.wait(30)
     seen.append(-1)
+    return went_on
 
 
 async def block_async(ctx):
-    block(ctx)
+    return block(ctx)
 
 
 @pytest.mark.parametrize("work", [block, block_async])
-def test_over_asgi_a_function_that_blocks_keeps_nobody_waiting(work):
+def test_over_asgi_functions_that_block_keep_nobody_waiting(work):
     handler = inngest_gcf_async([function(work)])
 
     async def serve():
-        pauses = []
+        calls = [asyncio.create_task(call_async(handler)) for _ in range(8)]
+        # All of them at once, and meanwhile the server's loop is free to look.
+        while seen.count(1) < 8:  # noqa: ASYNC110 - it is threads that are waited for, not tasks
+            await asyncio.sleep(0.005)
+        go_on.set()
+        return await asyncio.gather(*calls)
 
-        async def tick():
-            while True:
-                began = time.monotonic()
-                await asyncio.sleep(0.005)
-                pauses.append(time.monotonic() - began)
-
-        ticking = asyncio.create_task(tick())
-        replies = await asyncio.gather(*(call_async(handler) for _ in range(8)))
-        ticking.cancel()
-        return replies, max(pauses)
-
-    began = time.monotonic()
-    replies, longest_pause = asyncio.run(serve())
-    assert [status for status, *_ in replies] == [200] * 8
-    assert time.monotonic() - began < 8 * 0.2
-    assert longest_pause < 0.15
+    assert [reply for *_, reply in asyncio.run(serve())] == [True] * 8, "they waited in vain to be let go on"
 
 
 def test_over_asgi_no_more_calls_run_at_once_than_there_are_threads():
-    handler = inngest_gcf_async([function(block)], threads=2)
+    together = threading.Barrier(2)
+
+    def meet(ctx):
+        seen.append(1)
+        together.wait(30)
+        seen.append(-1)
+
+    handler = inngest_gcf_async([function(meet)], threads=2)
 
     async def serve():
         return await asyncio.gather(*(call_async(handler) for _ in range(4)))
 
-    asyncio.run(serve())
-    assert len(seen) == 8
+    assert [status for status, *_ in asyncio.run(serve())] == [200] * 4
     assert max(accumulate(seen)) == 2
 
 
@@ -218,6 +216,24 @@ def test_over_asgi_the_context_of_the_request_goes_along():
         return await asyncio.gather(*(asyncio.create_task(one(number)) for number in range(20)))
 
     assert asyncio.run(serve()) == list(range(20))
+
+
+def test_over_asgi_a_client_that_hangs_up_is_no_error():
+    """Raised, it would be logged as one: anybody could fill the logs with errors."""
+
+    async def serve():
+        messages = iter(
+            [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}],
+        )
+
+        async def receive():
+            return next(messages)
+
+        scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": []}
+        return await inngest_gcf_async([function(where)])(Request(scope, receive))
+
+    assert asyncio.run(serve()).status_code == 400
+    assert seen == []
 
 
 # Nothing is left running after the reply.
@@ -254,45 +270,17 @@ def test_an_interpreter_with_idle_threads_exits():
 import asyncio, sys
 sys.path[:0] = %r
 from test_gcf_handler import *
-asyncio.run(call_async(inngest_gcf_async([function(where_async)])))
+handler = inngest_gcf_async([function(where_async)])  # kept, as a module keeps it: its threads end with it
+asyncio.run(call_async(handler))
 print(threading.active_count())
 """
     environ = {"INNGEST_DEV": "1", "K_SERVICE": "orders"}
     ran = subprocess.run(  # noqa: S603 - this program
-        [sys.executable, "-c", program % sys.path], capture_output=True, text=True, env=environ, timeout=20, check=False
+        [sys.executable, "-c", program % sys.path],
+        capture_output=True,
+        text=True,
+        env=environ,
+        timeout=120,  # for ever, on a machine that has much else to do
+        check=False,
     )
     assert (ran.stdout.strip(), ran.stderr, ran.returncode) == ("2", "", 0)
-
-
-# What a cold start loads, beside what functions-framework brings.
-
-COLD_START = """
-import os, sys
-sys.path[:0] = %r
-os.environ.update({"INNGEST_DEV": "1", "K_SERVICE": "orders"})
-import flask, functions_framework
-from werkzeug.test import EnvironBuilder
-known = set(sys.modules)
-from inngest_serverless import create_function, event_trigger, inngest_gcf
-
-@create_function(id="work", trigger=event_trigger("app/work"))
-def work(ctx):
-    return ctx.step.run("only", lambda: ctx.event.data["name"])
-
-handler = inngest_gcf([work])
-builder = EnvironBuilder("/?fnId=orders-work&stepId=step", method="POST", data=%r)
-body, status, headers = handler(flask.Request(builder.get_environ()))
-assert status == 206 and b'"data":"Ada"' in body, body
-print(*sorted(set(sys.modules) - known))
-"""
-
-
-def test_a_first_call_of_a_sync_function_loads_nothing_expensive():
-    program = COLD_START % (sys.path, body(name="Ada"))
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
-    loaded = set(ran.stdout.split())
-    assert "inngest_serverless.gcp.handler" in loaded
-    tops = {name.partition(".")[0] for name in loaded if not name.startswith("inngest_serverless")}
-    assert not tops & {"asyncio", "concurrent", "httpx", "pydantic", "pydantic_core", "starlette", "uvicorn"}
-    assert not {"inngest_serverless.gcp.forward", "inngest_serverless.aws"} & loaded
-    assert len(tops) <= 3, f"import these where they are needed, inside the function: {tops}"

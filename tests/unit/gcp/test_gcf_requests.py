@@ -97,7 +97,37 @@ def test_a_repeated_header_in_starlette_is_one_with_commas():
     ids=str,
 )
 def test_public_origin(read, headers, origin):
-    assert read(headers=headers.items()).origin == origin
+    assert read(headers=headers.items(), service="orders").origin == origin
+
+
+@pytest.mark.parametrize("host", ["app:8080", "host.docker.internal:8080", "10.0.0.7:8080", "orders.example"])
+def test_off_the_platform_the_scheme_is_the_servers_own(read, host):
+    """As in a container beside a dev server, where nobody ends TLS or adds a header."""
+    assert read(headers=[("Host", host)]).origin == f"http://{host}"
+    assert read(headers=[("Host", host), ("X-Forwarded-Proto", "https")]).origin == f"https://{host}"
+
+
+@pytest.mark.parametrize(
+    ("host", "names_itself"),
+    [
+        (RUN_HOST, False),
+        ("tag---orders-abcdefghij-ew.a.run.app", False),
+        ("orders-123456789.europe-west1.run.app:443", False),
+        (RUN_HOST.upper(), False),
+        (SHARED_HOST, False),
+        ("api.example.com", True),
+        ("run.app.example", True),
+        ("evilrun.app", True),
+        ("evil.example/x.run.app", True),
+        ("evil.example?x.run.app", True),
+        ("user@evil.example#.run.app", True),
+        ("localhost:8080", True),
+        ("", True),
+    ],
+)
+def test_only_hosts_of_the_platforms_own_vouch_for_themselves(read, host, names_itself):
+    """A load balancer sends on whatever Host header the client wrote, unless it was told not to."""
+    assert read(headers=[("Host", host)], service="orders").names_itself is names_itself
 
 
 @pytest.mark.parametrize(

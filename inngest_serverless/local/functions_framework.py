@@ -11,33 +11,24 @@ asgi       gunicorn with one uvicorn worker, and one event loop                 
 
 from __future__ import annotations
 
-import atexit
 import http.client
 import os
-import socket
-import subprocess
 import sys
-import tempfile
-import time
-from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from inngest_serverless.errors import InngestError
-from inngest_serverless.local.emulator import HOST, end_session, reserve_port
 from inngest_serverless.local.gateway import HttpReply
+from inngest_serverless.local.processes import HOST, Program, ServerProcess
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Mapping
 
 __all__ = ["SERVERS", "FunctionsFramework", "FunctionsFrameworkError"]
 
 SERVERS: dict[str, list[str]] = {"gunicorn": [], "debug": ["--debug"], "asgi": ["--asgi"]}
-
-_START_SECONDS = 30.0
-_POLL_SECONDS = 0.005
-_LOG_TAIL_LINES = 20
 
 
 class FunctionsFrameworkError(InngestError):
@@ -80,11 +71,7 @@ class FunctionsFramework:
         self._env = dict(env or {})
         self._service = service
         self._timeout_seconds = timeout_seconds
-        self._port = 0
-        self._running: ExitStack | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._log_file: IO[bytes] | None = None
-        self._last_log = ""
+        self._server = ServerProcess("functions-framework", FunctionsFrameworkError)
 
     def __enter__(self) -> Self:
         self.start()
@@ -96,16 +83,16 @@ class FunctionsFramework:
     @property
     def log(self) -> str:
         """What the server and the function have written since the start; it stays after the stop."""
-        file = self._log_file
-        if file is None:
-            return self._last_log
-        # pread leaves the position alone, which the file shares with the processes that write to it.
-        return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode(errors="replace")
+        return self._server.log
+
+    def read_log(self, offset: int) -> bytes:
+        """What has been written to the log after so many bytes; nothing once it has been stopped."""
+        return self._server.read_log(offset)
 
     @property
     def origin(self) -> str:
         """Where it listens."""
-        return f"http://{HOST}:{self._port}"
+        return f"http://{HOST}:{self._server.port}"
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -114,9 +101,7 @@ class FunctionsFramework:
         Raises:
             FunctionsFrameworkError: It is not running.
         """
-        if self._process is None:
-            raise FunctionsFrameworkError("functions-framework is not running")
-        return self._process
+        return self._server.process
 
     def start(self) -> None:
         """Start the server, which imports the function, and wait until it listens.
@@ -124,32 +109,11 @@ class FunctionsFramework:
         Raises:
             FunctionsFrameworkError: It does not come up, or is running already.
         """
-        if self._running is not None:
-            raise FunctionsFrameworkError("functions-framework is running already")
-        with ExitStack() as stack:
-            self._port = reserve_port(stack)
-            self._log_file = stack.enter_context(tempfile.TemporaryFile())
-            stack.callback(self._forget)
-            self._process = subprocess.Popen(  # noqa: S603 - the programs that the caller named
-                [self._python, "-m", "functions_framework", *self._arguments, "--host", HOST],
-                cwd=self._cwd,
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=self._log_file,
-                stderr=self._log_file,
-                start_new_session=True,
-            )
-            stack.callback(end_session, self._process)
-            self._await_server(self._process)
-            atexit.register(self.stop)
-            self._running = stack.pop_all()
+        self._server.start(self._program)
 
     def stop(self) -> None:
         """End the server and its workers; does nothing when it is not running."""
-        running, self._running = self._running, None
-        if running is not None:
-            atexit.unregister(self.stop)
-            running.close()
+        self._server.stop()
 
     def exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
         """Send a request as the platform passes it on, and return the reply. Several threads may do so at once.
@@ -167,44 +131,28 @@ class FunctionsFramework:
         target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
         own = {"Host": parts.netloc, "X-Forwarded-Proto": parts.scheme, "X-Forwarded-For": HOST}
         kept = {name: value for name, value in headers.items() if name.title() not in own}
-        connection = http.client.HTTPConnection(HOST, self._port, timeout=self._timeout_seconds)
+        connection = http.client.HTTPConnection(HOST, self._server.port, timeout=self._timeout_seconds)
         try:
             connection.request(method, target, body, {k: v.encode() for k, v in (kept | own).items()})
             response = connection.getresponse()
             received = response.read()
         except (OSError, http.client.HTTPException) as error:
-            raise FunctionsFrameworkError(f"no reply: {error!r}\n{self._log_tail()}") from error
+            raise FunctionsFrameworkError(f"no reply: {error!r}\n{self._server.log_tail}") from error
         finally:
             connection.close()
         return HttpReply(response.status, {k.lower(): v for k, v in response.getheaders()}, received)
 
-    def _await_server(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        while process.poll() is None and time.monotonic() < deadline:
-            try:
-                socket.create_connection((HOST, self._port), timeout=1).close()
-            except OSError:
-                time.sleep(_POLL_SECONDS)
-            else:
-                return
-        raise FunctionsFrameworkError(f"functions-framework did not start\n{self._log_tail()}")
-
-    def _environment(self) -> dict[str, str]:
-        return {
+    def _program(self, port: int) -> Program:
+        env = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": os.environ.get("HOME", "/"),
             "LANG": "C.UTF-8",
             "TZ": ":UTC",
-            "PORT": str(self._port),
+            "PORT": str(port),
             "K_SERVICE": self._service,
             "K_REVISION": f"{self._service}-00001-loc",
             "K_CONFIGURATION": self._service,
             **self._env,
         }
-
-    def _forget(self) -> None:
-        self._last_log = self.log
-        self._log_file = self._process = None
-
-    def _log_tail(self) -> str:
-        return "\n".join(["The log ends:", *self.log.splitlines()[-_LOG_TAIL_LINES:]])
+        arguments = [self._python, "-m", "functions_framework", *self._arguments, "--host", HOST]
+        return Program(arguments, self._cwd, env)
