@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from functools import cache
 
-from inngest_serverless.config import Settings, dev_server
+from inngest_serverless.config import SECRET_ARN, Settings, dev_server
 from inngest_serverless.errors import ConfigurationError
 from inngest_serverless.events import Event
 from inngest_serverless.hooks import make_hooks, refuse_awaitable
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from inngest_serverless.middleware import Hooks
-    from inngest_serverless.sending import Sending
+    from inngest_serverless.secret_keys import KeySecret
+    from inngest_serverless.sending import Renew, Sending
 
     T = TypeVar("T")
     Sendable = Event[Any] | Mapping[str, Any]
@@ -32,7 +33,8 @@ class Client:
     """Sends events, which start runs, and signals, which runs wait for.
 
     A client keeps its connections open for the next call; make one and use it throughout. It may be used from several
-    threads and event loops. What is not given is read from the environment.
+    threads and event loops. What is not given is read from the environment. Keys may also be in a secret of AWS Secrets
+    Manager, which INNGEST_SECRET_ARN names: it is read when one is needed first, and anew when one is refused.
 
     Args:
         event_key: The key to send events with (INNGEST_EVENT_KEY). A dev server needs none.
@@ -47,7 +49,18 @@ class Client:
     Source: docs/protocol.md, sections 9 and 10.
     """
 
-    __slots__ = ("_draw", "_keys", "_middleware", "_now", "_pause", "_pause_async", "_settings", "_transport")
+    __slots__ = (
+        "_draw",
+        "_keys",
+        "_middleware",
+        "_now",
+        "_pause",
+        "_pause_async",
+        "_renew",
+        "_secret",
+        "_settings",
+        "_transport",
+    )
 
     def __init__(
         self,
@@ -71,17 +84,21 @@ class Client:
             api_origin=api_base_url and api_base_url.rstrip("/"),
             event_api_origin=event_api_base_url and event_api_base_url.rstrip("/"),
         )
-        self._set_up(settings, Transport(), tuple(middleware))
+        self._set_up(settings, Transport(), tuple(middleware), _find_secret(settings))
 
     @classmethod
-    def from_settings(cls, settings: Settings, transport: Transport) -> Client:
-        """A client for who has both already: a handler, which sends what its functions send."""
+    def from_settings(cls, settings: Settings, transport: Transport, secret: KeySecret | None = None) -> Client:
+        """A client for who has all that already: a handler, which sends what its functions send."""
         client = cls.__new__(cls)
-        cls._set_up(client, settings, transport, ())
+        cls._set_up(client, settings, transport, (), secret)
         return client
 
-    def _set_up(self, settings: Settings, transport: Transport, middleware: tuple[Any, ...]) -> None:
+    def _set_up(
+        self, settings: Settings, transport: Transport, middleware: tuple[Any, ...], secret: KeySecret | None
+    ) -> None:
         self._settings = settings
+        self._secret = secret
+        self._renew: Renew | None = None if secret is None else secret.renewer(settings)
         self._middleware = middleware
         self._keys = list(settings.signing_keys)
         self._transport = transport
@@ -161,11 +178,11 @@ class Client:
 
         Source: docs/protocol.md, sections 6 and 9.
         """
-        return self._drive(signalling(self._settings, self._keys, signal, data, self._now(), self._draw))
+        return self._drive(self._signalling(signal, data))
 
     async def send_signal_async(self, signal: str, data: Any = None) -> str | None:
         """As ``send_signal``, in async code."""
-        return await self._drive_async(signalling(self._settings, self._keys, signal, data, self._now(), self._draw))
+        return await self._drive_async(self._signalling(signal, data))
 
     def _sending_one(self, event: Sendable) -> Sending[str]:
         if not isinstance(event, (Event, Mapping)):
@@ -174,21 +191,43 @@ class Client:
         return event_id
 
     def _sending(self, events: Any) -> Sending[list[str]]:
-        return sending(self._settings, events, self._now(), self._draw, hooks=make_hooks(self._middleware))
+        return self._sending_with(events, make_hooks(self._middleware), None)
+
+    def _sending_with(self, events: Any, hooks: Hooks | None, seed: tuple[int, str] | None) -> Sending[list[str]]:
+        # An event key that was given is not looked for in a secret.
+        renew = self._renew if self._settings.event_key is None else None
+        return sending(self._settings, events, self._now(), self._draw, hooks=hooks, seed=seed, renew=renew)
+
+    def _signalling(self, signal: str, data: Any) -> Sending[str | None]:
+        renew = self._renew if self._settings.signing_key is None else None
+        return signalling(self._settings, self._keys, signal, data, self._now(), self._draw, renew)
 
     def deliver(self, events: Any, hooks: Hooks | None, seed: tuple[int, str]) -> list[str]:
         """As ``send_many``, for a step: with the middleware of its call, and taken once however often it is sent."""
-        return self._drive(sending(self._settings, events, self._now(), self._draw, hooks=hooks, seed=seed))
+        return self._drive(self._sending_with(events, hooks, seed))
 
     async def deliver_async(self, events: Any, hooks: Hooks | None, seed: tuple[int, str]) -> list[str]:
         """As ``deliver``, in async code."""
-        return await self._drive_async(sending(self._settings, events, self._now(), self._draw, hooks=hooks, seed=seed))
+        return await self._drive_async(self._sending_with(events, hooks, seed))
+
+    def prepare(self) -> None:
+        """Read the event key now, if it is in a secret; what goes wrong is left for the first call to tell."""
+        if self._secret is not None and self._settings.event_key is None:
+            self._secret.fetch_early()
 
     def _drive(self, steps: Sending[T]) -> T:
         return drive(steps, self._transport.send, run=refuse_awaitable, pause=self._pause)
 
     async def _drive_async(self, steps: Sending[T]) -> T:
         return await drive_async(steps, self._transport.send_async, run=await_hook, pause=self._pause_async)
+
+
+def _find_secret(settings: Settings) -> KeySecret | None:
+    if not os.environ.get(SECRET_ARN):
+        return None
+    from inngest_serverless.secret_keys import find_secret
+
+    return find_secret(os.environ, settings)
 
 
 async def await_hook(awaitable: Any) -> Any:

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-__all__ = ["DEFAULT_MAX_BODY_SIZE", "Settings", "dev_server"]
+__all__ = ["DEFAULT_MAX_BODY_SIZE", "SECRET_ARN", "Settings", "dev_server"]
 
 DEFAULT_MAX_BODY_SIZE = 100 * 1024 * 1024
+# The variable that names a secret with the keys; see secret_keys.py.
+SECRET_ARN = "INNGEST_SECRET_ARN"
 
 _CLOUD_API = "https://api.inngest.com"
 _CLOUD_EVENT_API = "https://inn.gs"

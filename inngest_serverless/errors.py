@@ -168,11 +168,13 @@ class SendEventsError(InngestError):
 
     Attributes:
         ids: The IDs of those events of the same call that had been accepted before.
+        status: The status of the event API's answer, or None where there was none.
     """
 
-    def __init__(self, message: str, ids: Sequence[str] = ()) -> None:
+    def __init__(self, message: str, ids: Sequence[str] = (), status: int | None = None) -> None:
         super().__init__(message)
         self.ids: tuple[str, ...] = tuple(ids)
+        self.status: int | None = status
 
 
 class UnsupportedEventError(InngestError):

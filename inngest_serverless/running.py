@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 
 from inngest_serverless.client import Client
+from inngest_serverless.config import SECRET_ARN
 from inngest_serverless.engine.plans import Senders
 from inngest_serverless.options import make_app
 from inngest_serverless.transport import Transport, drive
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
+    from inngest_serverless.config import Settings
     from inngest_serverless.engine.invocation import Invocation
     from inngest_serverless.functions import Function
     from inngest_serverless.protocol.exchange import Reply, Request
+    from inngest_serverless.secret_keys import KeySecret
 
 __all__ = ["make_answer"]
 
@@ -33,7 +36,8 @@ def make_answer(
     """Make what answers the requests of an app.
 
     It blocks until the reply is there, and may be called by several threads at once: each has an event loop of its own
-    for async functions, and all share the connections to the server.
+    for async functions, and all share the connections to the server. Keys that are in a secret (INNGEST_SECRET_ARN) are
+    read at once, and anew when they are refused.
 
     Args:
         functions: The app's functions, or None for those that were given to ``register``.
@@ -46,12 +50,25 @@ def make_answer(
     """
     app = make_app(functions, framework, environ, time.time, options)
     transport = Transport()
-    runner = _Runner(Client.from_settings(app.settings, transport))
+    secret = _find_secret(environ, app.settings)
+    runner = _Runner(Client.from_settings(app.settings, transport, secret))
+    if secret is not None and app.settings.signing_key is None:
+        from inngest_serverless.rekeying import answer_with_secret
+
+        return answer_with_secret(app, secret, transport.send, runner.run)
 
     def answer(request: Request) -> Reply:
         return drive(app.handle(request), transport.send, runner.run)
 
     return answer
+
+
+def _find_secret(environ: Mapping[str, str], settings: Settings) -> KeySecret | None:
+    if not environ.get(SECRET_ARN):
+        return None
+    from inngest_serverless.secret_keys import find_secret
+
+    return find_secret(environ, settings)
 
 
 class _Runner:

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
     Sending = Generator[Outbound | Pause, Any, T]
+    Renew = Callable[[Settings], Settings | None]
 
-__all__ = ["sending", "signalling"]
+__all__ = ["batches", "sending", "signalling"]
 
 # The server parses no more events than these in one request.
 MAX_EVENTS_PER_REQUEST = 5_000
@@ -53,6 +54,7 @@ def sending(
     *,
     hooks: Hooks | None = None,
     seed: tuple[int, str] | None = None,
+    renew: Renew | None = None,
 ) -> Sending[list[str]]:
     """Send events, in as many requests as it takes, one after the other.
 
@@ -64,6 +66,7 @@ def sending(
         hooks: The middleware to call before and after, or None.
         seed: Unix milliseconds and a text from which the seeds of event IDs are made, so that events which are sent
             again with the same seed are taken once; now and chance if not given.
+        renew: Takes settings whose keys are missing or refused, and returns others, or None where there are none.
 
     Yields:
         The requests to send, the pauses to make, and what the middleware wants awaited.
@@ -78,10 +81,10 @@ def sending(
     """
     documents = event_list(events)
     if hooks is None:
-        return (yield from _sending(settings, documents, now, draw, seed))
+        return (yield from _sending(settings, documents, now, draw, seed, renew))
     yield from hooks.before_send(documents)
     try:
-        ids = yield from _sending(settings, documents, now, draw, seed)
+        ids = yield from _sending(settings, documents, now, draw, seed, renew)
     except SendEventsError as error:
         yield from hooks.after_send(error.ids, error)
         raise
@@ -95,17 +98,20 @@ def _sending(
     now: float,
     draw: Callable[[], float] | None,
     seed: tuple[int, str] | None,
+    renew: Renew | None,
 ) -> Sending[list[str]]:
-    key = settings.event_key or (_DEV_EVENT_KEY if settings.is_dev else None)
-    if key is None:
-        raise ConfigurationError("no event key: set INNGEST_EVENT_KEY, or INNGEST_DEV=1 to work with a dev server")
+    settings = _completed(settings, renew, "event_key", "no event was sent")
+    key = _event_key(settings)
     millis = int(now * 1000)
     texts = [_event_text(document, millis) for document in documents]
     ids: list[str] = []
-    for number, batch in enumerate(_batches(texts)):
-        request = _event_request(settings, key, batch, _id_seed(seed, number, millis))
+    for number, batch in enumerate(batches(texts)):
+        id_seed = _id_seed(seed, number, millis)
         try:
-            reply = yield from _trying(request, now, draw)
+            reply = yield from _trying(_event_request(settings, key, batch, id_seed), now, draw)
+            if reply.status == _UNAUTHORIZED and renew is not None and (fresh := renew(settings)) is not None:
+                settings, key = fresh, _event_key(fresh)
+                reply = yield from _trying(_event_request(settings, key, batch, id_seed), now, draw)
         except TransportError as error:
             raise SendEventsError(f"{len(ids)} of {len(texts)} events were sent: {error}", ids) from error
         accepted, fault = _accepted(reply, len(batch))
@@ -113,8 +119,27 @@ def _sending(
         if fault:
             # The event API may quote the URL.
             fault = fault.replace(key, "***")
-            raise SendEventsError(f"{len(ids)} of {len(texts)} events were sent: {fault}", ids)
+            raise SendEventsError(f"{len(ids)} of {len(texts)} events were sent: {fault}", ids, reply.status)
     return ids
+
+
+def _completed(settings: Settings, renew: Renew | None, name: str, failure: str) -> Settings:
+    """Settings with a key that they lack, if it is to be had."""
+    try:
+        # What is in hand first; where that lacks it as well, it may have been added since.
+        for _ in range(2):
+            if renew is not None and not settings.is_dev and getattr(settings, name) is None:
+                settings = renew(settings) or settings
+    except TransportError as error:
+        raise SendEventsError(f"{failure}: {error}") from error
+    return settings
+
+
+def _event_key(settings: Settings) -> str:
+    key = settings.event_key or (_DEV_EVENT_KEY if settings.is_dev else None)
+    if key is None:
+        raise ConfigurationError("no event key: set INNGEST_EVENT_KEY, or INNGEST_DEV=1 to work with a dev server")
+    return key
 
 
 def signalling(
@@ -124,6 +149,7 @@ def signalling(
     data: Any,
     now: float,
     draw: Callable[[], float] | None = None,
+    renew: Renew | None = None,
 ) -> Sending[str | None]:
     """Send a signal to the run that waits for it.
 
@@ -134,6 +160,7 @@ def signalling(
         data: What goes with it: a JSON value.
         now: Unix time in seconds.
         draw: As in ``sending``.
+        renew: As in ``sending``.
 
     Yields:
         The requests to send and the pauses to make.
@@ -146,6 +173,9 @@ def signalling(
         EventValidationError: The signal has no name, or JSON cannot hold the data.
         SendEventsError: It was not accepted.
     """
+    if not keys:
+        settings = _completed(settings, renew, "signing_key", f"signal {signal!r} was not sent")
+        keys = [*settings.signing_keys]
     if not keys and not settings.is_dev:
         raise ConfigurationError("no signing key: set INNGEST_SIGNING_KEY, or INNGEST_DEV=1 to work with a dev server")
     if not signal:
@@ -154,13 +184,16 @@ def signalling(
     request = Outbound("POST", f"{settings.api_origin}/v1/signals", _headers(settings), body)
     try:
         reply = yield from _authorized(request, keys, now, draw)
+        if reply.status == _UNAUTHORIZED and renew is not None and (fresh := renew(settings)) is not None:
+            reply = yield from _authorized(request, [*fresh.signing_keys], now, draw)
     except TransportError as error:
         raise SendEventsError(f"signal {signal!r} was not sent: {error}") from error
     if reply.status == _NOT_FOUND:
         return None
     document = _object(reply)
     if not reply.ok:
-        raise SendEventsError(f"signal {signal!r} was not sent: the API answered {reply.status}{_said(document)}")
+        message = f"signal {signal!r} was not sent: the API answered {reply.status}{_said(document)}"
+        raise SendEventsError(message, status=reply.status)
     answer = document.get("data")
     run_id = answer.get("run_id") if isinstance(answer, dict) else None
     return run_id if isinstance(run_id, str) else None
@@ -213,7 +246,8 @@ def _encoded(document: dict[str, Any], what: str) -> str:
         raise EventValidationError(f"{what} has something that JSON cannot hold: {reason}") from None
 
 
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+def batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The JSON texts of events, in requests of the sizes that the server takes."""
     batch: list[str] = []
     size = 0
     for text in texts:

@@ -22,17 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["read_event"]
 
-_SOURCES = {
-    "aws:sqs": "an SQS batch",
-    "aws:sns": "an SNS notification",
-    "aws:s3": "an S3 notification",
-    "aws:dynamodb": "a DynamoDB stream batch",
-    "aws:kinesis": "a Kinesis batch",
-}
-
-
-_OWN_FUNCTION = "give it a Lambda function of its own, which sends events with inngest_serverless.Client"
-
 
 def read_event(event: Any) -> tuple[Request, Writer]:
     """The request in a Lambda event, and what turns the reply into the shape that the event's sender takes.
@@ -49,7 +38,11 @@ def read_event(event: Any) -> tuple[Request, Writer]:
             return _read_alb(event), _write_alb_multi if multi else _write_alb
         if isinstance(event.get("httpMethod"), str):
             return _read_v1(event, context), _write
-    raise UnsupportedEventError(f"this handler serves HTTP requests, but was invoked with {_kind(event)}")
+    from inngest_serverless.aws.event_kinds import describe
+
+    what, advice = describe(event)
+    advice = advice or "put a function URL, an API Gateway or a load balancer before it"
+    raise UnsupportedEventError(f"this handler serves HTTP requests, but was invoked with {what}: {advice}")
 
 
 def _read_v2(event: Event, context: Event) -> Request:
@@ -161,16 +154,3 @@ def _write_alb_multi(reply: Reply) -> dict[str, Any]:
     written = _write_alb(reply)
     written["multiValueHeaders"] = {name: [value] for name, value in written.pop("headers").items()}
     return written
-
-
-def _kind(event: Any) -> str:
-    if not isinstance(event, dict):
-        return f"{type(event).__name__}: put a function URL, an API Gateway or a load balancer before it"
-    records = event.get("Records")
-    if isinstance(records, list) and records and isinstance(records[0], dict):
-        source = records[0].get("eventSource") or records[0].get("EventSource")
-        return f"{_SOURCES.get(str(source), f'records of {source!r}')}: {_OWN_FUNCTION}"
-    if "detail-type" in event:
-        return f"an EventBridge event: {_OWN_FUNCTION}"
-    keys = ", ".join(sorted(str(key) for key in event)[:5]) or "no keys"
-    return f"an event with {keys}: put a function URL, an API Gateway or a load balancer before it"
