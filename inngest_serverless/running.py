@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 
-from inngest_serverless.client import Client
 from inngest_serverless.config import SECRET_ARN
 from inngest_serverless.engine.plans import Senders
 from inngest_serverless.options import make_app
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
+    from inngest_serverless.client import Client
     from inngest_serverless.config import Settings
     from inngest_serverless.engine.invocation import Invocation
     from inngest_serverless.functions import Function
@@ -51,7 +51,7 @@ def make_answer(
     app = make_app(functions, framework, environ, time.time, options)
     transport = Transport()
     secret = _find_secret(environ, app.settings)
-    runner = _Runner(Client.from_settings(app.settings, transport, secret))
+    runner = _Runner(lambda: _make_client(app.settings, transport, secret))
     if secret is not None and app.settings.signing_key is None:
         from inngest_serverless.rekeying import answer_with_secret
 
@@ -71,12 +71,32 @@ def _find_secret(environ: Mapping[str, str], settings: Settings) -> KeySecret | 
     return find_secret(environ, settings)
 
 
-class _Runner:
-    """Runs invocations, each the way its function is written."""
+def _make_client(settings: Settings, transport: Transport, secret: KeySecret | None) -> Client:
+    # Most calls send nothing, and a cold start loads what it needs.
+    from inngest_serverless.client import Client
 
-    def __init__(self, client: Client) -> None:
-        self._senders = Senders(client.deliver, client.send_signal)
-        self._async_senders = Senders(client.deliver_async, client.send_signal_async)
+    return Client.from_settings(settings, transport, secret)
+
+
+class _Runner:
+    """Runs invocations, each the way its function is written; ``make_client`` is called when a step sends first."""
+
+    def __init__(self, make_client: Callable[[], Client]) -> None:
+        self._make_client = make_client
+        self._made: Client | None = None
+        self._senders = Senders(
+            lambda *events: self._client().deliver(*events), lambda *signal: self._client().send_signal(*signal)
+        )
+        self._async_senders = Senders(
+            lambda *events: self._client().deliver_async(*events),
+            lambda *signal: self._client().send_signal_async(*signal),
+        )
+
+    def _client(self) -> Client:
+        # Two threads may make one each, which is as good: their connections are the transport's.
+        if self._made is None:
+            self._made = self._make_client()
+        return self._made
 
     def run(self, invocation: Invocation) -> Reply:
         if invocation.function.is_async:

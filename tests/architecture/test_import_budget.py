@@ -59,9 +59,9 @@ STANDARD_LIBRARY = {
 }
 OURS = {
     "inngest_serverless",
-    *(f"inngest_serverless.{name}" for name in ("client", "config", "errors", "events", "failures")),
+    *(f"inngest_serverless.{name}" for name in ("config", "errors", "events", "failures")),
     *(f"inngest_serverless.{name}" for name in ("functions", "generics", "hooks", "inngest_api", "options")),
-    *(f"inngest_serverless.{name}" for name in ("result_types", "running", "sending", "serialization")),
+    *(f"inngest_serverless.{name}" for name in ("result_types", "running", "serialization")),
     *(f"inngest_serverless.{name}" for name in ("serve", "transport", "triggers", "version")),
     *(f"inngest_serverless.aws{name}" for name in ("", ".handler", ".http_events")),
     *(f"inngest_serverless.engine{name}" for name in ("", ".context", ".interrupts")),
