@@ -51,7 +51,8 @@ def make_answer(
     app = make_app(functions, framework, environ, time.time, options)
     transport = Transport()
     secret = _find_secret(environ, app.settings)
-    runner = _Runner(lambda: _make_client(app.settings, transport, secret))
+    settings = app.settings  # as they are now: an app that has read its secret has others
+    runner = _Runner(lambda: _make_client(settings, transport, secret))
     if secret is not None and app.settings.signing_key is None:
         from inngest_serverless.rekeying import answer_with_secret
 
