@@ -94,7 +94,8 @@ def test_invoices_are_written_at_night_and_mailed_in_one_batch():
     session = Session()
     result = session.run([nightly_invoices, mail_invoices], function=nightly_invoices)
     assert result.output == 3
-    batches = [each for each in session.finish_all() if each.function_id.endswith("mail-invoices")]
+    session.advance("1m")
+    batches = [each for each in session.runs if each.function_id.endswith("mail-invoices")]
     assert [batch.output for batch in batches] == [3]
 
 
