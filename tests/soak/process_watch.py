@@ -48,8 +48,8 @@ class ProcessWatch:
         return told
 
 
-def session_processes(leader: int, word: str) -> list[int]:
-    """The processes of a session whose command line has a word, in the order of their start."""
+def workers(leader: int) -> list[int]:
+    """The Python processes of a session, but for its leader."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -57,6 +57,7 @@ def session_processes(leader: int, word: str) -> list[int]:
             command = (stat.parent / "cmdline").read_bytes().decode(errors="replace")
         except (OSError, ValueError):
             continue
-        if session == leader and word in command:
+        # A process ID says nothing of its age: they start again from the bottom.
+        if session == leader and "python" in command and int(stat.parent.name) != leader:
             found.append(int(stat.parent.name))
-    return sorted(found)
+    return found

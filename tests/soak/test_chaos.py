@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from calls import KEY
-from process_watch import session_processes
+from process_watch import workers
 
 from inngest_serverless.local.api import LocalApi
 from inngest_serverless.local.endpoints import lambda_endpoint
@@ -42,16 +42,16 @@ class Chaos:
     """What goes wrong, one thing after another, until it is told to stop.
 
     Args:
-        find: Finds the process that serves, or None while it is on its way up.
+        leader: The leader of the session in which the process that serves is.
         clock: The file with the offset of its clock, in seconds.
     """
 
     KINDS = ("kill", "freeze", "slow", "cut", "move_clock")
 
-    def __init__(self, find, clock):
+    def __init__(self, leader, clock):
         self.done = Counter()
         self.is_cut = False
-        self._find = find
+        self._leader = leader
         self._clock = clock
         self._random = random.Random(SEED)  # noqa: S311 - to be repeated
         self._stop = threading.Event()
@@ -83,8 +83,8 @@ class Chaos:
         while not self._stop.wait(self._random.uniform(0.02, 0.2)):
             action = next(actions)
             with suppress(ProcessLookupError):
-                if (pid := self._find()) is not None:
-                    getattr(self, f"_{action}")(pid)
+                if found := workers(self._leader):
+                    getattr(self, f"_{action}")(found[0])
                     self.done[action] += 1
 
     def _kill(self, pid):
@@ -143,12 +143,12 @@ def until(condition, what):
         time.sleep(0.02)
 
 
-def rage(endpoint, engine, find, clock, log):
+def rage(endpoint, engine, leader, clock, log):
     """Let the runs go through it, and check every one of them."""
     headers = {"X-Inngest-Signature": sign(b"", SigningKey(KEY), time.time())}
     assert endpoint("PUT", URL, headers, b"").status == 200
     expected = {event["id"]: (event, output) for event, output in plans(random.Random(SEED))}  # noqa: S311 - as above
-    with Chaos(find, clock) as chaos:
+    with Chaos(leader, clock) as chaos:
         engine.reach = chaos.through(endpoint)
         for event, _ in expected.values():
             engine.post([event])
@@ -212,12 +212,7 @@ def test_every_run_on_lambda_ends_right(place):
     endpoint = engine.reach = lambda_endpoint(runtime.invoke)
     stack.enter_context(engine)
 
-    def find():
-        # The emulator has the same words in its command line, and comes first.
-        found = session_processes(runtime.pid, "awslambdaric")
-        return found[-1] if len(found) > 1 else None
-
-    rage(endpoint, engine, find, clock, log)
+    rage(endpoint, engine, runtime.pid, clock, log)
 
 
 def test_every_run_on_cloud_functions_ends_right(place):
@@ -230,8 +225,4 @@ def test_every_run_on_cloud_functions_ends_right(place):
     engine.reach = server.exchange
     stack.enter_context(engine)
 
-    def find():
-        found = session_processes(server.process.pid, "functions_framework")
-        return found[-1] if len(found) > 1 else None
-
-    rage(server.exchange, engine, find, clock, log)
+    rage(server.exchange, engine, server.process.pid, clock, log)
