@@ -33,11 +33,12 @@ STRANGERS = [{"aws", "gcp"}]
 FOR_TYPES = {
     ("protocol", "config"): "introspection shows settings, which it is given",
     ("functions", "engine"): "a function is declared by the type of context that it takes",
+    ("protocol", "engine"): "a request carries the deadline that its adapter has set",
 }
 
 HTTP_CLIENTS = {"httpx", "requests", "aiohttp", "urllib3"}
 HTTP_ROOMS = {"transport", "local", "testing", "cli"}
-ENVIRONMENT_ROOMS = {"gcp", "cli", "local"}
+ENVIRONMENT_ROOMS = {"gcp", "cli", "local", "testing"}
 ENVIRONMENT_FILES = {
     "handlers/aws_http.py": "the stack that it is deployed in names the app",
     "inngest_serverless/aws/handler.py": "makes the settings of an app",
