@@ -23,10 +23,11 @@ import argparse
 from dataclasses import dataclass
 from math import ceil
 
+from inngest_serverless.local.cost import GB_SECOND_USD as LAMBDA_GB_SECOND
+from inngest_serverless.local.cost import REQUEST_USD as LAMBDA_REQUEST
+
 MILLION = 1_000_000
 
-LAMBDA_REQUEST = 0.20 / MILLION
-LAMBDA_GB_SECOND = {"arm64": 0.0000133334, "x86_64": 0.0000166667}
 CLOUD_RUN_REQUEST = 0.40 / MILLION
 CLOUD_RUN_VCPU_SECOND = 0.000024
 CLOUD_RUN_GIB_SECOND = 0.0000025

@@ -63,6 +63,7 @@ class Call:
         attempt: Which try it is, from 0.
         known: What to send of the run's state if not all of it: parallel steps do not know of one another.
         took_ms: How long the app took, once it has answered.
+        number: Its place in ``Run.invocations``, once the app has answered.
     """
 
     run: Run
@@ -71,6 +72,7 @@ class Call:
     attempt: int = 0
     known: State | None = None
     took_ms: float = 0.0
+    number: int = -1
 
     @property
     def is_last(self) -> bool:
@@ -84,7 +86,7 @@ class Call:
 
     def again(self) -> Call:
         """The next try. By then all of the state is known."""
-        return replace(self, attempt=self.attempt + 1, known=None, took_ms=0.0)
+        return replace(self, attempt=self.attempt + 1, known=None, took_ms=0.0, number=-1)
 
 
 class Answer(NamedTuple):

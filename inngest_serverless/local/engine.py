@@ -103,7 +103,9 @@ class Engine:
         self._ids = Ids(seed)
         self._waits = Waits()
         self._caller = Caller(self, endpoint, self._ids, latency, self._carry)
-        around = Surroundings(self._caller.exchange, self._carry, self._invoke, self._ended, self._broken)
+        around = Surroundings(
+            self._caller.exchange, self._carry, self._invoke, self._stand_in, self._ended, self._broken
+        )
         self._runner = Runner(around, self.agenda, self._ids, self._waits, fetch, watch, retry_ms)
         self._caller.begins = self._runner.begin_call
         self._starts = Starts(self.agenda, self._runner)
@@ -291,15 +293,15 @@ class Engine:
         while not self._inbox.empty():
             self._inbox.get()()
 
-    def _now_ms(self) -> int:
-        """The time, for any thread."""
+    def now_ms(self) -> int:
+        """The time, in Unix milliseconds, for any thread."""
         return self.agenda.now_ms
 
     def _complete_event(self, event: Mapping[str, Any], event_id: str = "") -> dict[str, Any]:
         if not isinstance(event.get("name"), str) or not event["name"]:
             raise EngineError("an event needs a name")
         given = {name: value for name, value in event.items() if value is not None}
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         return {"id": event_id or self._ids.ulid(now_ms), "ts": now_ms, "data": {}, "user": {}, **given}
 
     def _receive(self, event: dict[str, Any]) -> list[Run]:
@@ -330,7 +332,7 @@ class Engine:
         return run.id
 
     def _make_run(self, function: Registered, events: list[dict[str, Any]]) -> Run:
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         lanes, priority = lanes_of(function, events[0]), priority_ms(function, events[0])
         return Run(self._ids.ulid(now_ms), function, events, now_ms, lanes, priority)
 
@@ -372,6 +374,11 @@ class Engine:
         self._when_ended[child.id] = lambda: self._runner.complete(run, step, invocation_memo(child), kind="Invoked")
         late = error_memo("InngestInvokeTimeoutError", "Timed out waiting for invoked function to complete")
         self.agenda.after(delay_ms, lambda: self._runner.complete(run, step, late, kind="TimedOut"))
+
+    def _stand_in(self, run: Run, step: ReportedStep) -> tuple[Any] | None:
+        """The memo, alone in a tuple, of a step that is not to be carried out; for engines that do not do all."""
+        del run, step
+        return None
 
     def _ended(self, run: Run, reason: str) -> None:
         for event in ending_events(run, reason):

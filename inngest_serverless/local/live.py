@@ -84,7 +84,8 @@ class LiveEngine(Engine):
         due_ms = self.agenda.next_ms
         return _LONGEST_SECONDS if due_ms is None else min(max((due_ms - _wall_ms()) / 1000, 0.0), _LONGEST_SECONDS)
 
-    def _now_ms(self) -> int:
+    def now_ms(self) -> int:
+        """The wall clock's time, in Unix milliseconds, for any thread."""
         return _wall_ms()
 
     def _carry(self, work: Callable[[], T], then: Callable[[Future[T]], None], delay_ms: int = 0) -> None:

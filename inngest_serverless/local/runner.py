@@ -14,7 +14,7 @@ from inngest_serverless.local.calls import BACKOFF_JITTER_MS, UNTARGETED, Call, 
 from inngest_serverless.local.openings import read_opening
 from inngest_serverless.local.outside import OUTSIDE, OutsideError, ask_outside
 from inngest_serverless.local.replies import CallFailed, Reported, Returned, read_reply
-from inngest_serverless.local.runs import FIRST_CALL, EngineError, Invocation, Moment
+from inngest_serverless.local.runs import FIRST_CALL, EngineError, Invocation, Moment, Pending
 from inngest_serverless.local.waits import WaitError
 
 if TYPE_CHECKING:
@@ -33,6 +33,17 @@ __all__ = ["CANCELLED", "Runner", "Surroundings"]
 MAX_STEPS = 1_000
 CANCELLED = "function cancelled"
 _FINISHED = {"StepRun", "StepError", "StepFailed"}
+_WAITS = {"WaitForEvent", "WaitForSignal"}
+# What is noted where a step ends that somebody stands in for.
+_ENDED = {
+    "Sleep": "Woke",
+    "WaitForEvent": "Received",
+    "WaitForSignal": "Received",
+    "InvokeFunction": "Invoked",
+    "Gateway": "Answered",
+    "AIGateway": "Answered",
+    "StepPlanned": "StepRun",
+}
 
 
 class Surroundings(NamedTuple):
@@ -42,6 +53,7 @@ class Surroundings(NamedTuple):
         exchange: Makes a call, and hands over what was answered.
         carry: Does some work, and hands over its result.
         invoke: Starts the function that a step invokes.
+        stand_in: The memo, alone in a tuple, of a step that somebody stands in for; None for a step to be carried out.
         ended: Tells whoever waits for a run that it has ended; why it failed is in the server's own words.
         broken: Decides what becomes of a run that cannot go on.
     """
@@ -49,6 +61,7 @@ class Surroundings(NamedTuple):
     exchange: Callable[[Call, Callable[[Future[Answer]], None]], None]
     carry: Callable[[Callable[[], Any], Callable[[Future[Any]], None]], None]
     invoke: Callable[[Run, ReportedStep], None]
+    stand_in: Callable[[Run, ReportedStep], tuple[Any] | None]
     ended: Callable[[Run, str], None]
     broken: Callable[[Call, InngestError], None]
 
@@ -133,10 +146,13 @@ class Runner:
         attempt: int = 0,
         detail: str = "",
         took_ms: float = 0.0,
+        error: dict[str, Any] | None = None,
+        call: int = -1,
     ) -> None:
-        """Enter a moment in a run's timeline."""
+        """Enter a moment in a run's timeline; what was raised is its detail."""
         name, key = (step.step, step.key) if step is not None else ("", "")
-        moment = Moment(self._agenda.now_ms, kind, name, attempt, detail, took_ms, key)
+        told = _told(error) if error is not None else detail
+        moment = Moment(self._agenda.now_ms, kind, name, attempt, told, took_ms, key, error, call)
         run.timeline.append(moment)
         if self._watch is not None:
             self._watch(run, moment)
@@ -152,6 +168,8 @@ class Runner:
             self._schedule(Call(run, self._ids.job()))
 
     def _schedule(self, call: Call, delay_ms: int = 0) -> None:
+        due_ms = self._agenda.now_ms + max(delay_ms, 0)
+        call.run.pending[call.job_id] = Pending(due_ms, call.target, call.attempt)
         self._agenda.after(delay_ms, lambda: self._make(call))
 
     def _make(self, call: Call) -> None:
@@ -169,13 +187,17 @@ class Runner:
         if call.is_wanted and call.target == UNTARGETED:
             run = call.run
             run.is_due, run.is_discovering, run.is_outdated, run.was_called = False, True, False, True
+        pending = call.run.pending.pop(call.job_id, None)
+        if pending is not None and call.is_wanted:
+            call.run.pending[call.job_id] = replace(pending, began_ms=self._agenda.now_ms)
         return call.is_wanted
 
     def _take(self, call: Call, answered: Future[Answer]) -> None:
         run = call.run
+        run.pending.pop(call.job_id, None)
         try:
             answer = answered.result()
-            call = replace(call, took_ms=answer.took_ms)
+            call = replace(call, took_ms=answer.took_ms, number=len(run.invocations))
             run.invocations.append(
                 Invocation(answer.at_ms, answer.took_ms, call.target, call.attempt, answer.reply.status)
             )
@@ -219,7 +241,7 @@ class Runner:
         if failed.is_final or call.is_last:
             self.fail(call, failed.error, failed.reason)
             return False
-        self._note_call(call, "Retrying", detail=_told(failed.error))
+        self._note_call(call, "Retrying", error=failed.error)
         self._retry(call, failed.retry_after_ms)
         return True
 
@@ -233,19 +255,37 @@ class Runner:
         """
         if call.run.is_active:
             call.run.status, call.run.error = "failed", error
-            self._end(call, "Failed", detail=_told(error), reason=reason or error["name"])
+            self._end(call, "Failed", error=error, reason=reason or error["name"])
 
-    def _end(self, call: Call, kind: str, *, detail: str = "", reason: str = "") -> None:
+    def _end(self, call: Call, kind: str, *, error: dict[str, Any] | None = None, reason: str = "") -> None:
         self._close(call.run)
-        self._note_call(call, kind, detail=detail)
+        self._note_call(call, kind, error=error)
         self._around.ended(call.run, reason)
 
     def _close(self, run: Run) -> None:
         run.ended_ms = self._agenda.now_ms
         run.open.clear()
+        run.pending.clear()
 
-    def _note_call(self, call: Call, kind: str, *, step: ReportedStep | None = None, detail: str = "") -> None:
-        self.note(call.run, kind, step=step, attempt=call.attempt, detail=detail, took_ms=call.took_ms)
+    def _note_call(
+        self,
+        call: Call,
+        kind: str,
+        *,
+        step: ReportedStep | None = None,
+        detail: str = "",
+        error: dict[str, Any] | None = None,
+    ) -> None:
+        self.note(
+            call.run,
+            kind,
+            step=step,
+            attempt=call.attempt,
+            detail=detail,
+            took_ms=call.took_ms,
+            error=error,
+            call=call.number,
+        )
 
     # Steps.
 
@@ -262,7 +302,7 @@ class Runner:
         retries = [self._take_step(call, step, reported, known) for step in news]
         if any(retries):
             self._retry(call, reported.retry_after_ms)
-        self._ask_outside(call, [step for step in news if step.op in OUTSIDE])
+        self._ask_outside(call, [step for step in news if step.op in OUTSIDE and step.key in run.open])
         if not news:
             self._check_progress(call, reported)
         return any(retries)
@@ -290,11 +330,14 @@ class Runner:
                 self._note_call(call, step.op, step=step)
                 self.complete(run, step, {"data": step.data})
             case "StepError" if not (reported.is_final or call.is_last):
-                self._note_call(call, step.op, step=step, detail=_told(step.error))
+                self._note_call(call, step.op, step=step, error=step.error)
                 return True
             case "StepError" | "StepFailed":
-                self._note_call(call, "StepFailed", step=step, detail=_told(step.error))
+                self._note_call(call, "StepFailed", step=step, error=step.error)
                 self.complete(run, step, {"error": step.error})
+            case op if (memo := self._around.stand_in(run, step)) is not None:
+                self._note_call(call, op, step=step, detail="mocked")
+                self.complete(run, step, memo[0], kind="TimedOut" if op in _WAITS and memo[0] is None else _ENDED[op])
             case op if op in OUTSIDE:
                 self._note_call(call, op, step=step, detail=str(step.opts.get("url")))
             case _:
@@ -340,7 +383,7 @@ class Runner:
     def _take_refusal(self, call: Call, step: ReportedStep, failure: OutsideError) -> bool:
         """A request had no success; returns whether the call is to be made again."""
         kind = "StepFailed" if call.is_last else "StepError"
-        self._note_call(call, kind, step=step, detail=_told(failure.error))
+        self._note_call(call, kind, step=step, error=failure.error)
         if call.is_last:
             self.complete(call.run, step, {"error": failure.error})
         return not call.is_last

@@ -11,7 +11,7 @@ from inngest_serverless.local.flow import Flow
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-__all__ = ["FIRST_CALL", "EngineError", "Invocation", "Moment", "Registered", "ReportedStep", "Run", "State"]
+__all__ = ["FIRST_CALL", "EngineError", "Invocation", "Moment", "Pending", "Registered", "ReportedStep", "Run", "State"]
 
 FIRST_CALL = -1
 _DEFAULT_RETRIES = 4
@@ -77,6 +77,8 @@ class Moment:
         detail: A short text: a duration, an event's name, an error.
         took_ms: How long the call took, in milliseconds of the wall clock; 0 where there was none.
         key: The step's hash, the key of its result in ``Run.memos``; "" for the function itself.
+        error: What was raised: ``{name, message, stack?}``; None where nothing was.
+        call: The place of the call that told it in ``Run.invocations``; -1 where none did.
     """
 
     at_ms: int
@@ -86,6 +88,8 @@ class Moment:
     detail: str = ""
     took_ms: float = 0.0
     key: str = ""
+    error: dict[str, Any] | None = None
+    call: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,23 @@ class Invocation:
     target: str
     attempt: int
     status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A call that has not been answered.
+
+    Attributes:
+        due_ms: When it is to be made, in milliseconds of the engine's clock.
+        target: The hash of the step that it is for, or ``"step"``.
+        attempt: Which try it is, from 0.
+        began_ms: When it was made; None before that: it is not due yet, or waits for room.
+    """
+
+    due_ms: int
+    target: str
+    attempt: int
+    began_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +184,7 @@ class Run:
         open: Steps that have not finished, by hash.
         timeline: What happened, in order.
         invocations: The calls that were made, in the order of their replies.
+        pending: The calls that have not been answered, by the ID of their job.
         version: The request version, ``FIRST_CALL`` until the app has reported steps.
         was_called: Whether its first call has been made, which may have to wait for room.
         is_parallel: Whether steps are to be planned, not run at once.
@@ -187,6 +209,7 @@ class Run:
     open: dict[str, ReportedStep] = field(default_factory=dict[str, ReportedStep])
     timeline: list[Moment] = field(default_factory=list[Moment])
     invocations: list[Invocation] = field(default_factory=list[Invocation])
+    pending: dict[str, Pending] = field(default_factory=dict[str, Pending])
     version: int = FIRST_CALL
     was_called: bool = False
     is_parallel: bool = False

@@ -11,7 +11,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from inngest_serverless.local.runs import Moment, Run
 
-__all__ = ["draw", "moment_line"]
+__all__ = ["draw", "moment_line", "moment_style"]
 
 _STYLES = {
     "StepRun": "green",
@@ -74,8 +74,13 @@ def moment_line(moment: Moment) -> str:
     return f"{subject}{_WORDS.get(moment.kind, moment.kind)}{f' ({moment.detail})' if moment.detail else ''}"
 
 
+def moment_style(moment: Moment) -> str:
+    """How rich is to draw a moment; "" for as usual."""
+    return _STYLES.get(moment.kind, "")
+
+
 def _what(moment: Moment) -> Text:
-    text = Text(_WORDS.get(moment.kind, moment.kind), style=_STYLES.get(moment.kind, ""))
+    text = Text(_WORDS.get(moment.kind, moment.kind), style=moment_style(moment))
     if moment.attempt:
         text.append(f" on attempt {moment.attempt + 1}")
     if moment.detail:

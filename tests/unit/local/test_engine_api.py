@@ -3,32 +3,49 @@
 from __future__ import annotations
 
 import json
-from http.client import HTTPConnection
+from http.client import BadStatusLine, HTTPConnection
 from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
 from engine_app import EVENT, KEY, START_MS, TRIGGERS, URL, App, Do, EngineError, both, declare
 
-from inngest_serverless import Client, create_function, event_trigger
+from inngest_serverless import (
+    Client,
+    ConfigurationError,
+    NonRetriableError,
+    Throttle,
+    create_function,
+    event_trigger,
+)
+from inngest_serverless.local.api import LocalApi
 from inngest_serverless.local.calls import MAX_BODY_BYTES
-from inngest_serverless.local.ids import seeded_ids
+from inngest_serverless.local.engine import Engine
+from inngest_serverless.local.guard import Guard
+from inngest_serverless.local.ids import function_uuid, seeded_ids
 from inngest_serverless.protocol.signing import SigningKey
+from inngest_serverless.version import __version__
 
 SEED = "1795308509626,jSvafApgNEirjg=="
 SEEDED = ["01M80BKPDTHMNXMZ0AC0T4HAWF", "01M80BKPDTHMNXMZ0AC0T4HAWG"]  # as the server made of it in a recording
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - what is tested is how it is handled
 OTHER_KEY = "signkey-test-" + "f" * 64
 
 
-def request(app, method, path, document=None, **headers):
-    connection = HTTPConnection(urlsplit(app.api.origin).netloc, timeout=5)
-    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+def exchange(origin, method, path, body=None, **headers):
+    connection = HTTPConnection(urlsplit(origin).netloc, timeout=5)
     try:
-        connection.request(method, path, body if method == "POST" else None, headers)
+        connection.request(method, path, body, headers)
         reply = connection.getresponse()
-        return reply.status, json.loads(reply.read())
+        return reply, reply.read()
     finally:
         connection.close()
+
+
+def request(app, method, path, document=None, **headers):
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    reply, answer = exchange(app.api.origin, method, path, body if method == "POST" else None, **headers)
+    return reply.status, json.loads(answer)
 
 
 @pytest.fixture
@@ -228,12 +245,231 @@ def test_without_an_api_state_goes_out_whole(app):
     assert app.calls[0].ctx["use_api"] is False
 
 
-@pytest.mark.parametrize("path", ["/", "/v0/runs/RUN", "/v0/runs/RUN/actions/x", "/v0/runs/01RUN/batch"])
+@pytest.mark.parametrize(
+    "path", ["/v0", "/v0/runs/RUN", "/v0/runs/RUN/actions/x", "/v0/runs/01RUN/batch", "/v1/runs", "/v1/runs/RUN/jobs"]
+)
 def test_what_is_not_served(app, path):
     path = path.replace("/RUN", f"/{app.run().id}")
-    for method in ("GET", "POST"):
+    for method in ("GET", "POST", "DELETE"):
         status, answer = request(app, method, path, {})
         assert (status, answer["error"]) == (404, f"the local engine serves no {method} {path}")
+
+
+# The official server's REST API.
+
+
+def test_a_run_is_polled_by_its_event(serve):
+    """As programs do that wait for the output of a run: they know the event only."""
+
+    def body(ctx):
+        ctx.step.sleep("nap", "2d")
+        return {"answer": 42}
+
+    app = serve(create_function(id="fn", trigger=event_trigger("test/started"))(body))
+    [event_id] = request(app, "POST", "/e/key", {"name": "test/started"})[1]["ids"]
+    assert request(app, "GET", f"/v1/events/{event_id}/runs")[1]["data"] == [], "not dealt with yet"
+    app.engine.advance("1d")
+    [run] = request(app, "GET", f"/v1/events/{event_id}/runs")[1]["data"]
+    assert run == {
+        "run_id": app.engine.runs[0].id,
+        "run_started_at": "2026-11-22T00:48:28.994Z",
+        "function_id": function_uuid("app-fn"),
+        "function_version": 1,
+        "environment_id": "00000000-0000-0000-0000-000000000000",
+        "event_id": event_id,
+        "status": "Running",
+        "ended_at": None,
+    }
+    app.engine.advance("1d")
+    status, answer = request(app, "GET", f"/v1/runs/{run['run_id']}")
+    assert (status, answer["metadata"]["cached_until"]) == (200, None)
+    assert answer["data"] == run | {
+        "status": "Completed",
+        "ended_at": "2026-11-24T00:48:28.994Z",
+        "output": {"answer": 42},
+    }
+
+
+def test_the_output_of_a_failed_run_is_its_error(serve):
+    def body(_ctx):
+        raise NonRetriableError("no such account")
+
+    app = serve(create_function(id="fn", trigger=event_trigger("test/started"))(body))
+    run = request(app, "GET", f"/v1/runs/{app.run().id}")[1]["data"]
+    assert (run["status"], run["output"]["name"]) == ("Failed", "NonRetriableError")
+    assert run["output"]["message"] == "no such account"
+    assert "Traceback" in run["output"]["stack"]
+
+
+def test_a_run_is_cancelled(serve):
+    app = serve(
+        create_function(id="fn", trigger=event_trigger("test/started"))(lambda ctx: ctx.step.sleep("nap", "2d"))
+    )
+    run = app.start()
+    for _ in range(2):  # once more changes nothing
+        reply, body = exchange(app.api.origin, "DELETE", f"/v1/runs/{run.id}")
+        assert (reply.status, body) == (200, b"")
+        app.engine.advance("0s")
+        assert request(app, "GET", f"/v1/runs/{run.id}")[1]["data"]["status"] == "Cancelled"
+
+
+def test_a_throttled_run_is_scheduled(serve):
+    throttled = create_function(id="fn", trigger=event_trigger("test/started"), throttle=Throttle(1, "1h"))
+    app = serve(throttled(lambda ctx: ctx.step.sleep("nap", "2d")))
+    for _ in range(2):
+        app.engine.send(EVENT)
+    runs = [request(app, "GET", f"/v1/runs/{run.id}")[1]["data"]["status"] for run in app.engine.runs]
+    assert runs == ["Running", "Scheduled"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/v1/runs/01X"), ("DELETE", "/v1/runs/01X"), ("GET", "/v1/events/01X")]
+)
+def test_what_is_not_there_is_not_found(app, method, path):
+    status, answer = request(app, method, path)
+    assert (status, answer["status"]) == (404, 404)
+    assert request(app, "GET", "/v1/events/01X/runs")[1]["data"] == [], (
+        "an event that is still on its way, for all it knows"
+    )
+
+
+def test_events_are_listed_newest_first(app):
+    ids = [app.engine.post([{"name": name, "data": {"n": 1}}])[0] for name in ("a", "b", "a")]
+    app.engine.advance("1s")
+
+    def listed(query):
+        return [event["id"] for event in request(app, "GET", f"/v1/events{query}")[1]["data"]]
+
+    assert listed("") == ids[::-1]
+    assert listed("?name=a") == [ids[2], ids[0]]
+    assert listed("?limit=2") == [ids[2], ids[1]]
+    assert listed(f"?limit=1&cursor={ids[2]}") == [ids[1]]
+    assert listed("?cursor=01X") == []
+    assert listed("?received_after=2026-11-22T00:48:29Z") == []
+    assert listed("?received_before=2026-11-22T00:48:29Z&received_after=2026-11-22") == ids[::-1]
+    for wrong in ("?limit=x", "?received_after=yesterday"):
+        assert request(app, "GET", f"/v1/events{wrong}")[0] == 400
+    event = request(app, "GET", f"/v1/events/{ids[0]}")[1]["data"]
+    assert (event["name"], event["data"], event["internal_id"]) == ("a", {"n": 1}, ids[0])
+    assert event["received_at"] == "2026-11-22T00:48:28.994Z"
+
+
+def test_signs_of_life(app):
+    assert request(app, "GET", "/health") == (200, {"status": 200, "message": "OK"})
+    status, answer = request(app, "GET", "/dev")
+    assert (status, answer["version"]) == (200, f"inngest-serverless {__version__}")
+
+
+# Who may ask.
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "10.0.0.7", "localhost.evil.example", "", "[", "127.0.0.1@evil.example"]
+)
+def test_a_name_that_somebody_else_points_here_is_refused(app, host):
+    """DNS rebinding: the browser believes that the page it shows comes from here."""
+    for method, path in (("GET", "/"), ("GET", "/page/changes"), ("POST", "/e/key"), ("GET", "/health")):
+        status, answer = request(app, method, path, EVENT, Host=host)
+        assert (status, answer["error"].startswith(f"host {host!r} is not this server's")) == (403, True), path
+    app.engine.advance("1s")
+    assert app.engine.runs == []
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:8288", "LOCALHOST", "127.0.0.1", "127.1.2.3:1", "[::1]:8288", "app.localhost"]
+)
+def test_this_machine_has_several_names(app, host):
+    assert request(app, "GET", "/health", Host=host)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "host", "is_own"),
+    [
+        ("dev.example", "dev.example:1", True),
+        ("dev.example", "x.example", False),
+        (EVERYWHERE, "192.168.1.5:1", True),
+        (EVERYWHERE, "x.example", False),
+        ("::", "[fe80::1]", True),
+    ],
+)
+def test_the_host_that_it_is_given_is_its_own(given, host, is_own):
+    assert (Guard(given).refusal("GET", {"Host": host}) is None) is is_own
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost:3000", "null", "http://127.0.0.1"])
+def test_a_page_from_elsewhere_may_not_change_anything(serve, origin):
+    app = serve(
+        create_function(id="fn", trigger=event_trigger("test/started"))(lambda ctx: ctx.step.sleep("nap", "2d"))
+    )
+    run = app.start()
+    paths = ["/e/key", "/fn/register", "/v1/signals", "/page/events", f"/page/runs/{run.id}/cancel"]
+    for method, path in [("DELETE", f"/v1/runs/{run.id}"), *(("POST", path) for path in paths)]:
+        assert request(app, method, path, EVENT, Origin=origin)[0] == 403, path
+    app.engine.advance("1s")
+    assert ([run.status], len(app.engine.runs)) == (["running"], 1)
+    reply, _ = exchange(app.api.origin, "GET", "/page/app", Origin=origin)
+    assert reply.getheader("Access-Control-Allow-Origin") is None
+
+
+def test_a_page_from_here_may(app):
+    headers = {"Origin": app.api.origin, "Content-Type": "application/json"}
+    assert request(app, "POST", "/page/events", EVENT, **headers)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Length": "x"},
+        {"Content-Length": "-1"},
+        {"Content-Length": "99999999999"},
+        {"Transfer-Encoding": "chunked"},
+    ],
+)
+def test_a_request_of_unknown_length_is_refused(app, headers):
+    connection = HTTPConnection(urlsplit(app.api.origin).netloc, timeout=5)
+    connection.putrequest("POST", "/e/key")
+    for name, value in headers.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    reply = connection.getresponse()
+    assert (reply.status, reply.getheader("Connection")) == (413, "close")
+    assert "Content-Length" in json.loads(reply.read())["error"]
+    connection.close()
+
+
+# Where it listens.
+
+
+def test_it_listens_where_it_is_told(app):
+    port = urlsplit(app.api.origin).port
+    with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1:{port}: .*in use"):
+        LocalApi(app.engine, port=port)
+    with pytest.raises(ConfigurationError, match=r"cannot listen on nowhere\.invalid:0"):
+        LocalApi(app.engine, "nowhere.invalid")
+
+
+@pytest.mark.parametrize(("host", "shown"), [("localhost", "localhost"), (EVERYWHERE, "127.0.0.1"), ("::1", "[::1]")])
+def test_its_origin_leads_there(host, shown):
+    try:
+        api = LocalApi(Engine(lambda *_request: None), host)
+    except ConfigurationError as error:
+        pytest.skip(f"this machine has no {host}: {error}")
+    with api:
+        assert urlsplit(api.origin).netloc.rpartition(":")[0] == shown
+        assert exchange(api.origin, "GET", "/health")[0].status == 200
+
+
+def test_whoever_keeps_the_connection_does_not_talk_to_a_server_that_has_stopped():
+    def ask():
+        connection.request("GET", "/health")
+        return connection.getresponse().read()
+
+    with LocalApi(Engine(lambda *_request: None)) as api:
+        connection = HTTPConnection(urlsplit(api.origin).netloc, timeout=5)
+        assert ask()
+    with pytest.raises((ConnectionError, BadStatusLine)):
+        ask()
+    connection.close()
 
 
 # Signed.
@@ -266,9 +502,14 @@ def test_the_api_of_a_signed_engine_wants_the_key(serve, authorization):
     app = serve(declare("sync", lambda _ctx: iter(())), signing_key=KEY)
     run = app.run()
     headers = {"Authorization": authorization} if authorization else {}
-    paths = [("POST", "/fn/register"), ("POST", "/v1/signals"), ("GET", f"/v0/runs/{run.id}/actions")]
-    assert [request(app, method, path, {}, **headers)[0] for method, path in paths] == [401] * 3
+    paths = [
+        *(("POST", "/fn/register"), ("POST", "/v1/signals"), ("GET", f"/v0/runs/{run.id}/actions")),
+        *(("GET", f"/v1/runs/{run.id}"), ("DELETE", f"/v1/runs/{run.id}"), ("GET", "/v1/events")),
+        *(("GET", "/page/changes"), ("GET", f"/page/runs/{run.id}"), ("POST", "/page/events")),
+    ]
+    assert [request(app, method, path, {}, **headers)[0] for method, path in paths] == [401] * 9
     assert request(app, "POST", "/e/key", [], **headers)[0] == 200
+    assert request(app, "GET", "/health", **headers)[0] == 200
 
 
 def test_the_api_takes_the_key_with_its_prefix_and_without(serve):

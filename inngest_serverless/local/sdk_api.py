@@ -1,0 +1,93 @@
+"""What apps ask of the local engine: to take their functions, events and signals, and for the state of a run.
+
+Source: docs/protocol.md, sections 2, 7 and 9.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
+
+from inngest_serverless.errors import InngestError
+from inngest_serverless.local.refusals import RefusedError
+from inngest_serverless.local.v1_api import cancel, read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from inngest_serverless.local.engine import Engine
+
+__all__ = ["answer", "answered", "split_target"]
+
+_OK, _BAD_REQUEST, _NOT_FOUND = 200, 400, 404
+
+
+def answer(engine: Engine, method: str, target: str, body: bytes, *, seed: str | None = None) -> tuple[int, Any]:
+    """Answer a request of an app.
+
+    Args:
+        engine: The engine.
+        method: The method.
+        target: The path, perhaps with a query.
+        body: The body.
+        seed: The header by which events that are sent again get the same IDs.
+
+    Returns:
+        The HTTP status, and the JSON document of the reply; None for an empty one.
+    """
+    path, query = split_target(target)
+    return answered(lambda: _answer(engine, method, path, query, body, seed or ""))
+
+
+def answered(ask: Callable[[], Any]) -> tuple[int, Any]:
+    """A document, or the error that comes of asking for it, each with its HTTP status."""
+    try:
+        return _OK, ask()
+    except RefusedError as error:
+        status, message = error.status, str(error)
+    except InngestError as error:
+        status, message = _BAD_REQUEST, str(error)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        status, message = _BAD_REQUEST, repr(error)
+    return status, {"error": message, "status": status}
+
+
+def split_target(target: str) -> tuple[list[str], dict[str, str]]:
+    """The parts of a request's path, and its parameters; of several of one name the last."""
+    path, _, query = target.partition("?")
+    return [unquote(part) for part in path.strip("/").split("/")], dict(parse_qsl(query))
+
+
+def _answer(engine: Engine, method: str, path: list[str], query: dict[str, str], body: bytes, seed: str) -> Any:
+    match method, path:
+        case "POST", ["e", *_]:
+            return _take_events(engine, json.loads(body), seed)
+        case "POST", ["fn", "register"]:
+            return _register(engine, json.loads(body))
+        case "POST", ["v1", "signals"]:
+            return _signal(engine, json.loads(body))
+        case "GET", ["v0", "runs", run_id, ("batch" | "actions") as part] if run := engine.run_of(run_id):
+            return run.events if part == "batch" else dict(run.memos)
+        case "GET", ["v1", *rest]:
+            return read(engine, rest, query)
+        case "DELETE", ["v1", *rest]:
+            return cancel(engine, rest)
+    raise RefusedError(f"the local engine serves no {method} /{'/'.join(path)}", _NOT_FOUND)
+
+
+def _take_events(engine: Engine, body: Any, seed: str) -> dict[str, Any]:
+    return {"ids": engine.post(body if isinstance(body, list) else [body], seed), "status": _OK}
+
+
+def _register(engine: Engine, body: Any) -> dict[str, Any]:
+    # The server reads keys without regard to letter case.
+    document = {str(name).lower(): value for name, value in body.items()}
+    return {"ok": True, "modified": engine.register(document["functions"], document.get("appname") or "")}
+
+
+def _signal(engine: Engine, body: Any) -> dict[str, Any]:
+    run = engine.signal(body["signal"], body.get("data"))
+    if run is None:
+        raise RefusedError("No signal found", _NOT_FOUND)
+    return {"data": {"run_id": run.id}}
