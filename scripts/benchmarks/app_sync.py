@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from inngest_serverless import Context, create_function, event_trigger, inngest_lambda
 
 FUNCTION = "sync"
@@ -14,8 +16,11 @@ def sync_function(ctx: Context) -> int:
     for number in range(data["count"]):
         ctx.step.run(f"step-{number}", int)
     if data["parallel"]:
-        new = range(data["parallel"])
-        return len(ctx.group.parallel([lambda n=number: ctx.step.run(f"new-{n}", int) for number in new]))
+
+        def new_step(number: int) -> int:
+            return ctx.step.run(f"new-{number}", int)
+
+        return len(ctx.group.parallel([partial(new_step, number) for number in range(data["parallel"])]))
     return ctx.step.run("new", int)
 
 

@@ -1,28 +1,24 @@
-"""What is measured in a fresh process: python child.py MODE MODULE EVENTS; prints JSON.
+"""What is measured in a fresh process: python child.py MODE MODULE EVENTS SECONDS; prints JSON.
 
-MODE is ``nothing``, ``events`` (read the events and no more), ``import``, ``first`` (import, then one call), ``over``
-(import after awslambdaric), ``warm`` (the median time of a call, for each event), or ``memory`` (after one call).
-EVENTS is a JSON file: cases by name, each an event. Times are milliseconds of CPU time, of a call microseconds.
+MODE is ``nothing``, ``import``, ``first`` (import, then one call), ``over`` (import after awslambdaric), ``warm`` (the
+median time of a call, for each event, repeated for SECONDS), or ``memory`` (after one call). EVENTS is a JSON file:
+cases by name, each an event. Times are milliseconds of CPU time, of a call microseconds.
 """
 
 from __future__ import annotations
 
 import sys
 
-ROUND_SECONDS = 0.25
-
 
 def main() -> None:
     """Do as the arguments say."""
-    mode, module, path = sys.argv[1:4]
+    mode, module, path, seconds = sys.argv[1:5]
     if mode == "nothing":
         return
     import json
 
     with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib would count as a cost of the handler
         events = json.load(file)
-    if mode == "events":
-        return
     if mode == "over":
         print(json.dumps(_over(module)))
         return
@@ -31,14 +27,12 @@ def main() -> None:
     loaded = import_module(module)
     if mode == "import":
         return
+    if mode == "warm":
+        print(json.dumps({name: _warm(loaded.handler, event, float(seconds)) for name, event in events.items()}))
+        return
     first = next(iter(events))
     reply = loaded.handler(events[first], None)
-    if mode == "memory":
-        print(json.dumps(_resident_mb()))
-    elif mode == "first":
-        print(json.dumps({first: reply}))
-    else:
-        print(json.dumps({name: _warm(loaded.handler, event) for name, event in events.items()}))
+    print(json.dumps({first: reply} if mode == "first" else _resident_mb()))
 
 
 def _over(module: str) -> float:
@@ -52,13 +46,13 @@ def _over(module: str) -> float:
     return (time.process_time_ns() - began) / 1e6
 
 
-def _warm(handler: object, event: object) -> dict[str, object]:
+def _warm(handler: object, event: object, seconds: float) -> dict[str, object]:
     import time
     from statistics import median
 
     reply = handler(event, None)  # type: ignore[operator]
     times: list[int] = []
-    end = time.perf_counter() + ROUND_SECONDS
+    end = time.perf_counter() + seconds
     while not times or time.perf_counter() < end:
         began = time.process_time_ns()
         handler(event, None)  # type: ignore[operator]

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import compileall
 import shutil
 import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import calls_durable
+import calls_inngest
+import calls_restate
+
+if TYPE_CHECKING:
+    from calls import Calls
 
 __all__ = ["CONTENDERS", "FLOOR", "Contender", "stage", "zipped_mb"]
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 FLOOR = "floor"
-# What the package needs where a function declares typed events; an untyped one loads none of it.
-_OWN_TYPED = ("httpx", "pydantic")
 # Parts of the package that no deployed function loads.
 _NOT_DEPLOYED = ("local", "testing", "cli", "__main__.py")
 
@@ -26,11 +31,13 @@ class Contender:
     """A handler.
 
     Attributes:
-        title: What it is called in tables.
+        title: What it is called in the documentation.
         module: The handler's module, in this folder.
         function: The ID of its function.
         requirements: What it needs from the package index.
         is_own: Whether it is this project's.
+        calls: The protocol that it speaks.
+        does_more: The figures of calls in which it does more than the others, and cannot do less.
     """
 
     title: str
@@ -38,6 +45,8 @@ class Contender:
     function: str = "sync"
     requirements: tuple[str, ...] = ()
     is_own: bool = False
+    calls: Calls = calls_inngest
+    does_more: frozenset[str] = frozenset()
 
     @property
     def is_peer(self) -> bool:
@@ -50,17 +59,31 @@ CONTENDERS: dict[str, Contender] = {
     "sync": Contender("inngest-serverless, sync", "app_sync", is_own=True),
     "async": Contender("inngest-serverless, async", "app_async", function="async", is_own=True),
     "inngest": Contender("inngest + fastapi + mangum", "peer_inngest", requirements=("inngest", "fastapi", "mangum")),
+    "restate": Contender(
+        "restate-sdk",
+        "peer_restate",
+        function="async",
+        requirements=("restate-sdk",),
+        calls=calls_restate,
+        does_more=frozenset({"parallel"}),
+    ),
+    "durable": Contender(
+        "aws-durable-execution-sdk-python",
+        "peer_durable",
+        requirements=("aws-durable-execution-sdk-python",),
+        calls=calls_durable,
+        does_more=frozenset({"parallel"}),
+    ),
 }
 
 
-def stage(contender: Contender, folder: Path, pins: Path, *, compiled: bool = True) -> None:
-    """Fill a folder with what a contender needs.
+def stage(contender: Contender, folder: Path, pins: Path) -> None:
+    """Fill a folder with what a contender needs, in source.
 
     Args:
         contender: Who.
         folder: The folder, which is made.
         pins: The versions of the packages of others.
-        compiled: Whether the code is compiled before the first start.
 
     Raises:
         subprocess.CalledProcessError: A package could not be installed.
@@ -73,16 +96,14 @@ def stage(contender: Contender, folder: Path, pins: Path, *, compiled: bool = Tr
         ignored = shutil.ignore_patterns("__pycache__", *_NOT_DEPLOYED)
         shutil.copytree(ROOT / "inngest_serverless", folder / "inngest_serverless", ignore=ignored)
     shutil.copy(HERE / f"{contender.module}.py", folder)
-    if compiled:
-        compileall.compile_dir(str(folder), quiet=2)
 
 
 def zipped_mb(folder: Path) -> float:
-    """How large a folder is as a deployment package, in MB, without compiled files."""
+    """How large a folder is as a deployment package, in MB."""
     target = folder.with_suffix(".zip")
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.is_file():
                 archive.write(path, path.relative_to(folder))
     size = target.stat().st_size / 1e6
     target.unlink()

@@ -16,39 +16,32 @@ from rich.console import Console
 
 ROOT = Path(__file__).parents[2]
 PINS = ROOT / "requirements" / "bench.txt"
-# Enough to look at, and enough to publish.
+PICTURE = ROOT / "docs" / "images" / "performance.svg"
+# Rounds of starts and of warm calls: enough to look at, and enough to publish.
 _QUICK, _FULL = (5, 2), (21, 7)
 
 
 def main() -> int:
     """Run the command."""
     arguments = _arguments()
-    names = [name for name, contender in CONTENDERS.items() if arguments.peers or not contender.is_peer]
-    cold_rounds, warm_rounds = _QUICK if arguments.quick else _FULL
+    contenders = {name: one for name, one in CONTENDERS.items() if arguments.peers or not one.is_peer}
     console = Console(stderr=True)
-    with console.status("measuring") as status, tempfile.TemporaryDirectory() as folder:
-        try:
-            bench = Bench({name: CONTENDERS[name] for name in names}, Path(folder), PINS, status.update)
-            cold, warm = bench.cold(cold_rounds), bench.warm(warm_rounds)
-            over, memory = bench.over_runtime(cold_rounds), bench.memory(warm_rounds)
-        except BenchError as error:
-            console.print(f"bench: {error}", style="red")
-            return 1
-        sizes = bench.sizes()
-    figures = {
-        name: {**cold[name], **warm[name], "over": over[name], "memory": memory[name], "zipped": sizes[name]}
-        for name in names
-    }
+    try:
+        with console.status("measuring") as status, tempfile.TemporaryDirectory() as folder:
+            bench = Bench(contenders, Path(folder), PINS, status.update)
+            figures = bench.measure(*(_QUICK if arguments.quick else _FULL))
+    except BenchError as error:
+        console.print(f"bench: {error}", style="red", markup=False)
+        return 1
     if arguments.json:
         machine = f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}"
         print(json.dumps({"machine": machine, "floor": FLOOR, "figures": figures}, indent=1))
-        return 0
-    if arguments.docs:
-        (ROOT / "docs" / "images").mkdir(exist_ok=True)
-        draw(figures, ROOT / "docs" / "images" / "performance.svg")
+    elif arguments.docs:
+        PICTURE.parent.mkdir(exist_ok=True)
+        draw(figures, PICTURE)
         print(markdown(figures), end="")
-        return 0
-    Console().print(table(figures))
+    else:
+        Console().print(table(figures))
     return 0
 
 

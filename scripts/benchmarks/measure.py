@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calls import CASES, KEY, expected, function_url_event, reported
+from calls import CASES, KEY
 from contenders import stage, zipped_mb
+from runtime import make_runtime, packages_of, python_of, time_calls
+
+from inngest_serverless.errors import InngestError
+from inngest_serverless.local.rie import LambdaRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["Bench", "BenchError"]
 
 CHILD = Path(__file__).with_name("child.py")
+_FIRST = next(iter(CASES))
+# What is called in the Lambda runtime once it is warm, by the figure's name.
+_WARM_IN_RUNTIME = {"runtime-0": "0", "runtime-1000": "1000"}
 
 
 class BenchError(Exception):
@@ -35,27 +44,58 @@ class Bench:
         folder: An empty folder to work in.
         pins: The versions of the packages of others.
         tell: Told what is being done.
+        seconds: How long a warm call is repeated in each round.
+
+    Raises:
+        BenchError: A package could not be installed.
     """
 
     def __init__(
-        self, contenders: Mapping[str, Contender], folder: Path, pins: Path, tell: Callable[[str], None]
+        self,
+        contenders: Mapping[str, Contender],
+        folder: Path,
+        pins: Path,
+        tell: Callable[[str], None],
+        seconds: float = 0.25,
     ) -> None:
         self._contenders = contenders
         self._folder = folder
         self._tell = tell
+        self._seconds = seconds
+        make_runtime(self._runtime)
         for name, contender in contenders.items():
             tell(f"installing {contender.title}")
-            stage(contender, self._home(name), pins)
-            stage(contender, self._home(f"{name}-source"), pins, compiled=False)
-            events = {key: function_url_event(case, contender.function) for key, case in CASES.items()}
-            first = next(iter(events))
-            self._write(name, "first", {first: events[first]})
-            self._write(name, "open", {key: event for key, event in events.items() if not CASES[key].signed})
-            self._write(name, "signed", {key: event for key, event in events.items() if CASES[key].signed})
+            source, compiled = self._home(name, source=True), self._home(name)
+            try:
+                stage(contender, source, pins)
+            except subprocess.CalledProcessError as error:
+                raise BenchError(f"{contender.title} cannot be installed; pip says why, above") from error
+            shutil.copytree(source, compiled)
+            compileall.compile_dir(str(compiled), quiet=2)
+
+    def measure(self, cold_rounds: int, warm_rounds: int) -> dict[str, dict[str, float]]:
+        """Everything, by contender and figure.
+
+        Args:
+            cold_rounds: How often each start is measured.
+            warm_rounds: How often each warm call is, over and over, and each start in the Lambda runtime.
+
+        Raises:
+            BenchError: A contender could not be measured, or answered wrongly.
+        """
+        figures = self.cold(cold_rounds)
+        for part in (self.warm(warm_rounds), self.in_runtime(warm_rounds)):
+            for name, measured in part.items():
+                figures[name].update(measured)
+        singles = {"over": self.over_runtime(cold_rounds), "memory": self.memory(warm_rounds), "zipped": self.sizes()}
+        for key, values in singles.items():
+            for name, value in values.items():
+                figures[name][key] = value
+        return figures
 
     def sizes(self) -> dict[str, float]:
-        """The size of each deployment package, in MB."""
-        return {name: zipped_mb(self._home(f"{name}-source")) for name in self._contenders}
+        """The size of each deployment package, in MB, without compiled files."""
+        return {name: zipped_mb(self._home(name, source=True)) for name in self._contenders}
 
     def cold(self, rounds: int) -> dict[str, dict[str, float]]:
         """Medians over the bare interpreter, in milliseconds of CPU time: ``import``, ``first`` and ``source``."""
@@ -83,33 +123,77 @@ class Bench:
         return self._medians("memory", rounds, "memory")
 
     def warm(self, rounds: int) -> dict[str, dict[str, float]]:
-        """The median of the best round of warm calls, in microseconds of CPU time, for every case."""
+        """The median of the best round of warm calls, in microseconds of CPU time, for every case that there is."""
         best: dict[str, dict[str, float]] = {name: {} for name in self._contenders}
         for number in range(rounds):
             self._tell(f"warm calls, round {number + 1} of {rounds}")
             for name, figures in best.items():
-                for kind in ("open", "signed"):
-                    for case, measured in self._output("warm", name, kind).items():
+                for signed in (False, True):
+                    cases = [key for key, case in CASES.items() if case.signed is signed]
+                    for case, measured in self._output("warm", name, cases, signed=signed).items():
                         self._check(name, case, measured["reply"])
                         figures[case] = min(figures.get(case, measured["us"]), measured["us"])
         return best
+
+    def in_runtime(self, rounds: int) -> dict[str, dict[str, float]]:
+        """Whole calls in the Lambda runtime, in milliseconds of wall time, as whoever calls sees them.
+
+        ``runtime-first`` and ``runtime-source`` are the time from the start of the handler's process to its first
+        reply, with and without compiled files; the others are medians of a round of warm calls. The best round counts:
+        the clock on the wall goes on for whatever else the machine does.
+        """
+        best: dict[str, dict[str, float]] = {name: {} for name in self._contenders}
+        for number in range(rounds):
+            self._tell(f"calls in the Lambda runtime, round {number + 1} of {rounds}")
+            for name, figures in best.items():
+                for key, taken in self._round_in_runtime(name).items():
+                    figures[key] = min(figures.get(key, taken), taken)
+        return best
+
+    def _round_in_runtime(self, name: str) -> dict[str, float]:
+        figures: dict[str, float] = {}
+        try:
+            with self._in_runtime(name) as runtime:
+                figures["runtime-first"] = self._call_in_runtime(runtime, name, _FIRST)
+                for key, case in _WARM_IN_RUNTIME.items():
+                    figures[key] = self._call_in_runtime(runtime, name, case, self._seconds)
+            with self._in_runtime(name, source=True) as runtime:
+                figures["runtime-source"] = self._call_in_runtime(runtime, name, _FIRST)
+        except InngestError as error:
+            title = self._contenders[name].title
+            raise BenchError(f"{title} cannot be measured in the Lambda runtime: {error}") from error
+        return figures
+
+    def _in_runtime(self, name: str, *, source: bool = False) -> LambdaRuntime:
+        handler = f"{self._contenders[name].module}.handler"
+        env = {"INNGEST_DEV": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        return LambdaRuntime(handler, cwd=self._home(name, source=source), python=python_of(self._runtime), env=env)
+
+    def _call_in_runtime(self, runtime: LambdaRuntime, name: str, case: str, seconds: float = 0) -> float:
+        event = self._event(name, case)
+        taken, reply = time_calls(runtime, event, seconds)
+        self._check(name, case, reply)
+        return taken
 
     def _medians(self, mode: str, rounds: int, what: str) -> dict[str, float]:
         values: dict[str, list[float]] = {name: [] for name in self._contenders}
         for number in range(rounds):
             self._tell(f"{what}, round {number + 1} of {rounds}")
             for name, measured in values.items():
-                measured.append(self._output(mode, name, "first"))
+                measured.append(self._output(mode, name, [_FIRST]))
         return {name: statistics.median(measured) for name, measured in values.items()}
 
     def _check(self, name: str, case: str, reply: Any) -> None:
-        if reported(reply) != expected(CASES[case]):
-            raise BenchError(
-                f"{self._contenders[name].title} answers {CASES[case].title!r} wrongly: {str(reply)[:300]}"
-            )
+        contender = self._contenders[name]
+        try:
+            is_right = contender.calls.reported(reply) == contender.calls.expected(CASES[case])
+        except (LookupError, TypeError, ValueError):  # not even the shape of a reply
+            is_right = False
+        if not is_right:
+            raise BenchError(f"{contender.title} answers {CASES[case].title!r} wrongly: {str(reply)[:300]}")
 
     def _cpu_ms(self, mode: str, name: str, *, source: bool = False) -> float:
-        process = self._start(mode, name, "first", source=source)
+        process = self._start(mode, name, [_FIRST], source=source)
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         with process.stdout as pipe:
             output = pipe.read()
@@ -122,28 +206,39 @@ class Bench:
                 self._check(name, case, reply)
         return (usage.ru_utime + usage.ru_stime) * 1000
 
-    def _output(self, mode: str, name: str, kind: str) -> Any:
-        process = self._start(mode, name, kind)
+    def _output(self, mode: str, name: str, cases: list[str], *, signed: bool = False) -> Any:
+        process = self._start(mode, name, cases, signed=signed)
         output, _ = process.communicate()
         if process.returncode != 0:
             raise BenchError(f"{self._contenders[name].title} cannot be measured ({mode})")
         return json.loads(output)
 
-    def _start(self, mode: str, name: str, kind: str, *, source: bool = False) -> subprocess.Popen[bytes]:
-        home = self._home(f"{name}-source" if source else name)
-        module = self._contenders[name].module
+    def _start(
+        self, mode: str, name: str, cases: list[str], *, source: bool = False, signed: bool = False
+    ) -> subprocess.Popen[bytes]:
+        events = self._folder / "events.json"
+        # Made anew for each process: signatures are good for 5 minutes only.
+        made = {case: event for case in cases if (event := self._event(name, case)) is not None}
+        events.write_text(json.dumps(made), "utf-8")
         # Without site, which would look for packages elsewhere; the runtime client comes last on the path.
-        command = [sys.executable, "-S", "-B", str(CHILD), mode, module, str(self._events(name, kind))]
-        runtime = [path for path in sys.path if path.endswith("site-packages")] if mode == "over" else []
-        variables = {"INNGEST_SIGNING_KEY": KEY} if kind == "signed" else {"INNGEST_DEV": "1"}
-        environment = {"PYTHONPATH": os.pathsep.join([str(home), *runtime]), "PATH": os.defpath, **variables}
+        arguments = [mode, self._contenders[name].module, str(events), str(self._seconds)]
+        runtime = [str(packages_of(self._runtime))] if mode == "over" else []
+        environment = {
+            "PYTHONPATH": os.pathsep.join([str(self._home(name, source=source)), *runtime]),
+            "PATH": os.defpath,
+            "AWS_LAMBDA_FUNCTION_NAME": "bench",
+            **({"INNGEST_SIGNING_KEY": KEY} if signed else {"INNGEST_DEV": "1"}),
+        }
+        command = [sys.executable, "-S", "-B", str(CHILD), *arguments]
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
 
-    def _write(self, name: str, kind: str, events: dict[str, Any]) -> None:
-        self._events(name, kind).write_text(json.dumps(events), "utf-8")
+    def _event(self, name: str, case: str) -> Any:
+        contender = self._contenders[name]
+        return contender.calls.make_event(CASES[case], contender.function)
 
-    def _home(self, name: str) -> Path:
-        return self._folder / name
+    @property
+    def _runtime(self) -> Path:
+        return self._folder / "runtime"
 
-    def _events(self, name: str, kind: str) -> Path:
-        return self._folder / f"{name}-{kind}.json"
+    def _home(self, name: str, *, source: bool = False) -> Path:
+        return self._folder / (f"{name}-source" if source else name)
