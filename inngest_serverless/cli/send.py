@@ -16,7 +16,7 @@ from inngest_serverless.client import Client
 from inngest_serverless.config import Settings, dev_server
 from inngest_serverless.errors import SendEventsError, TransportError
 
-__all__ = ["command"]
+__all__ = ["command", "read_document"]
 
 _CLOUD = "https://inn.gs"
 
@@ -40,7 +40,7 @@ def command(
     """
     if data == user == "-":
         raise click.UsageError("stdin can be read once only: give --data or --user in another way")
-    given = {"id": event_id, "data": _document("--data", data), "user": _document("--user", user)}
+    given = {"id": event_id, "data": read_document("--data", data), "user": read_document("--user", user)}
     event = {"name": name} | {key: value for key, value in given.items() if value is not None}
     is_dev, origin = _destination(to)
     # What is left out counts as the environment says.
@@ -80,7 +80,12 @@ def _is_local(origin: str) -> bool:
     return "://127.0.0.1" in origin or "://localhost" in origin
 
 
-def _document(option: str, text: str | None) -> dict[str, Any] | None:
+def read_document(option: str, text: str | None) -> dict[str, Any] | None:
+    """The object that an option gives as JSON, as a file of it, or on stdin; None if it was not given.
+
+    Raises:
+        click.BadParameter: It is none.
+    """
     if text is None:
         return None
     where = text.removeprefix("@") if text.startswith("@") else "stdin" if text == "-" else "it"

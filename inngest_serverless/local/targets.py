@@ -112,8 +112,8 @@ def _target(target: Any, trigger: str, options: HandlerOptions) -> Target:
         from inngest_serverless.aws.handler import inngest_lambda
 
         served: HandlerOptions = {"app_id": _LOCAL_APP, **options}
-        handler: Callable[..., Any] = inngest_lambda(_functions(target), **served)
-        return Target(_lambda(handler, trigger), "functions", handler)
+        serving = inngest_lambda(_functions(target), **served)
+        return Target(_lambda(serving, trigger), "functions", serving)
     if options:
         raise ConfigurationError(
             f"a handler has its options already: {', '.join(sorted(options))} can be given for functions only"
@@ -121,7 +121,8 @@ def _target(target: Any, trigger: str, options: HandlerOptions) -> Target:
     kind = _kind(target)
     if kind == "lambda":
         return Target(_lambda(target, trigger), kind, target)
-    return Target(flask_endpoint(target) if kind == "gcf" else starlette_endpoint(target), kind, target)
+    handler: Any = target
+    return Target(flask_endpoint(handler) if kind == "gcf" else starlette_endpoint(handler), kind, handler)
 
 
 # What a target is.
