@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 import click
@@ -15,15 +15,17 @@ from inngest_serverless.local.gateway import HttpReply
 from inngest_serverless.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from inngest_serverless.local.engine import Endpoint
+
+    F = TypeVar("F", bound=Callable[..., object])
 
 __all__ = ["SECONDS", "UnreachableError", "checked_url", "http_endpoint", "timeout_option"]
 
 SECONDS = 30.0
 
-timeout_option = click.option(
+timeout_option: Callable[[F], F] = click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=SECONDS,
@@ -45,7 +47,7 @@ class UnreachableError(CommandError):
     def __init__(self, method: str, url: str, reason: str, detail: str) -> None:
         super().__init__(f"no reply from {urlsplit(url).netloc.rpartition('@')[2]}: {detail}", UNREACHABLE)
         self.method = method
-        self.url = url.partition("?")[0]
+        self.url: str = url.partition("?")[0]
         self.reason = reason
         self.detail = detail
 

@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from rich.table import Table
+
+    F = TypeVar("F", bound=Callable[..., object])
 
 __all__ = ["console", "counted", "json_option", "print_json", "print_table", "progress"]
 
 # Wide enough that nothing is cut off or wrapped where a program or a file takes the text.
 _UNLIMITED = 10_000
 
-json_option = click.option(
+json_option: Callable[[F], F] = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON instead: nothing else is written to stdout."
 )
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from inngest_serverless.local.targets import Target
 
+__all__ = ["main"]
+
 _IN, _OUT, _ERR = 0, 1, 2
 
 
