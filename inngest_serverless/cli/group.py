@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "group"]
 
 COMMANDS = {
+    "new": "Create the folder of a new project.",
     "dev": "Serve an app on this machine, with a dev server and its UI.",
     "run": "Run a function once, to its end, on this machine.",
     "functions": "List what an app registers.",

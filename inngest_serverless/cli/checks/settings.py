@@ -56,7 +56,7 @@ def check_settings(environ: Mapping[str, str]) -> Report:
 def key_hash(key: SigningKey) -> str | None:
     """The hash by which Inngest knows a signing key, or None for one that is malformed."""
     try:
-        return key.hashed()
+        return key.hashed() if key.secret else None
     except ConfigurationError:
         return None
 

@@ -203,7 +203,7 @@ class TestHelp:
             assert f"{code} {meaning}" in words
 
     def test_loads_no_command(self):
-        loaded = {name for name in sys.modules if name.startswith("inngest_serverless.cli.")}
+        loaded = {name: module for name, module in sys.modules.items() if name.startswith("inngest_serverless.cli.")}
         for name in loaded:
             del sys.modules[name]
         try:
@@ -215,6 +215,7 @@ class TestHelp:
         finally:
             for name in [name for name in sys.modules if name.startswith("inngest_serverless.cli.")]:
                 del sys.modules[name]
+            sys.modules.update(loaded)
         assert now == {"group", "errors"}
 
     @pytest.mark.parametrize("name", ["functions", "send", "sync", "doctor"])
