@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -197,3 +199,23 @@ def test_every_example_is_deterministic(function, event):
 
 def test_the_entrypoint_serves_all_of_them():
     assert run(handler, ORDER, function="order-saga").output == "parcel-o-1"
+
+
+def test_the_page_of_the_examples_starts_what_it_says():
+    """Each event of handlers/workflows/README.md starts a run that completes, or waits for what the page says."""
+    page = (Path(__file__).parents[2] / "handlers" / "workflows" / "README.md").read_text("utf-8")
+    commands = re.findall(r"^inngest-serverless send (\S+) --data '(.+)' --to dev$", page, re.MULTILINE)
+    assert len(commands) == 6
+    mocks = [mock_step(name, model_reply("billing"), required=False) for name in ("summarize", "classify")]
+    for name, data in commands:
+        assert run(handler, {"name": name, "data": json.loads(data)}, mocks=mocks).status == "completed", name
+
+
+def test_every_example_has_its_section_and_its_picture():
+    folder = Path(__file__).parents[2] / "handlers" / "workflows"
+    page = (folder / "README.md").read_text("utf-8")
+    for path in folder.glob("[a-z]*.py"):
+        assert f"[{path.name}]({path.name})" in page, f"{path.name} has no section"
+    pictures = re.findall(r"!\[Timeline\]\((.+)\)", page)
+    assert len(pictures) == len(list(folder.glob("[a-z]*.py")))
+    assert all((folder / picture).is_file() for picture in pictures)
