@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
@@ -19,13 +19,11 @@ if TYPE_CHECKING:
 
     from inngest_serverless.local.engine import Endpoint
 
-    F = TypeVar("F", bound=Callable[..., object])
-
 __all__ = ["SECONDS", "UnreachableError", "checked_url", "http_endpoint", "timeout_option"]
 
 SECONDS = 30.0
 
-timeout_option: Callable[[F], F] = click.option(
+timeout_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=SECONDS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -16,14 +16,12 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    F = TypeVar("F", bound=Callable[..., object])
-
 __all__ = ["console", "counted", "json_option", "print_json", "print_table", "progress"]
 
 # Wide enough that nothing is cut off or wrapped where a program or a file takes the text.
 _UNLIMITED = 10_000
 
-json_option: Callable[[F], F] = click.option(
+json_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON instead: nothing else is written to stdout."
 )
 
