@@ -5,6 +5,7 @@ Source: docs/protocol.md, sections 7 and 9.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,8 @@ class Admission:
         self._agenda = agenda
         self._history = history
         self._start = start
-        self._seen_ms: dict[tuple[str, str, str], int] = {}
+        # Ordered, so that the oldest is found at once, however many have gone before it.
+        self._seen_ms: OrderedDict[tuple[str, str, str], int] = OrderedDict()
         self._paces = Paces()
         self._batches: dict[Key, _Batch] = {}
         self._bounces: dict[Key, _Bounce] = {}
@@ -71,22 +73,27 @@ class Admission:
         return self._start(function, [event])
 
     def _refusal(self, function: Registered, event: dict[str, Any]) -> str | None:
-        flow = function.flow
-        if self._has_seen(function, "id", event["id"]):
+        flow, now_ms = function.flow, self._agenda.now_ms
+        self._forget(now_ms - _DAY_MS)
+        event_key = (function.id, "id", event["id"])
+        if event_key in self._seen_ms:
             return "an event with this ID has come before"
-        if flow.idempotency and (key := key_of(flow.idempotency, event)) and self._has_seen(function, "key", key):
+        self._seen_ms[event_key] = now_ms
+        value = key_of(flow.idempotency, event) if flow.idempotency else ""
+        value_key = (function.id, "key", value)
+        if value and value_key in self._seen_ms:
             return f"idempotency: {flow.idempotency} has had this value before"
         limit = flow.rate_limit
-        if limit is not None and self._paces.take((function.id, key_of(limit.key, event)), limit, self._agenda.now_ms):
+        if limit is not None and self._paces.take((function.id, key_of(limit.key, event)), limit, now_ms):
             return "rate limit"
+        if value:  # only now: what the rate limit leaves out may come again
+            self._seen_ms[value_key] = now_ms
         return None
 
-    def _has_seen(self, function: Registered, kind: str, value: str) -> bool:
-        key, now_ms = (function.id, kind, value), self._agenda.now_ms
-        if now_ms - self._seen_ms.get(key, now_ms - _DAY_MS) < _DAY_MS:
-            return True
-        self._seen_ms[key] = now_ms
-        return False
+    def _forget(self, until_ms: int) -> None:
+        """Forget what was seen at an instant and before it; the oldest comes first."""
+        while self._seen_ms and self._seen_ms[oldest := next(iter(self._seen_ms))] <= until_ms:
+            del self._seen_ms[oldest]
 
     def _collect(self, function: Registered, batching: Batching, event: dict[str, Any]) -> Run | None:
         key = (function.id, key_of(batching.key, event))

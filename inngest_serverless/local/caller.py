@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 
+from inngest_serverless.errors import InngestError
 from inngest_serverless.local.calls import Answer, call_body, call_headers, call_url
 from inngest_serverless.local.lanes import Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from concurrent.futures import Future
 
     from inngest_serverless.local.agenda import Agenda
     from inngest_serverless.local.calls import Call
@@ -69,7 +70,14 @@ class Caller:
         if not self.begins(call):
             self._lanes.leave(call.run)
             return
-        url, headers, body = self._request(call)
+        try:
+            url, headers, body = self._request(call)
+        except InngestError as error:
+            failed: Future[Any] = Future()
+            failed.set_exception(error)
+            self._lanes.leave(call.run)
+            then(failed)
+            return
         at_ms = self._engine.agenda.now_ms
 
         def work() -> Answer:

@@ -60,8 +60,8 @@ def value_of(expression: str, event: dict[str, Any], awaited: dict[str, Any] | N
     """
     try:
         return _program(expression).execute({"event": event, "async": awaited or {}})
-    except KeyError:
-        return None  # a field is not there, which is common
+    except LookupError:
+        return None  # a field, or a place in a list, is not there, which is common
     except (ValueError, TypeError, RuntimeError, ArithmeticError, AttributeError) as error:
         _logger.warning("the expression %r came to nothing: %s", expression, error)
         return None

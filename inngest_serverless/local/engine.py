@@ -8,6 +8,7 @@ Source: docs/protocol.md, sections 2, 4, 5, 7 and 9.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import partial
 from queue import SimpleQueue
@@ -38,7 +39,7 @@ from inngest_serverless.local.waits import Waits
 from inngest_serverless.protocol.signing import SigningKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from inngest_serverless.errors import InngestError
     from inngest_serverless.local.calls import Call
@@ -107,10 +108,10 @@ class Engine:
             self._caller.exchange, self._carry, self._invoke, self._stand_in, self._ended, self._broken
         )
         self._runner = Runner(around, self.agenda, self._ids, self._waits, fetch, watch, retry_ms)
-        self._caller.begins = self._runner.begin_call
+        self._caller.begins = self._begin_call
         self._starts = Starts(self.agenda, self._runner)
         self._admission = Admission(self.agenda, self.history, self._start)
-        self._schedules = Schedules(self.agenda, self._ids, self._start_by_clock) if crons else None
+        self._schedules = Schedules(self.agenda, self._ids, self._start_by_clock, self.now_ms) if crons else None
         self._when_ended: dict[str, Callable[[], None]] = {}
         # What other threads bring in; it is dealt with by the thread that moves the time.
         self._inbox: SimpleQueue[Callable[[], object]] = SimpleQueue()
@@ -132,11 +133,12 @@ class Engine:
             Whether that changes anything.
 
         Raises:
-            ConfigurationError: A registration cannot be read, or an expression is not CEL.
+            ConfigurationError: A registration or a schedule cannot be read, or an expression is not CEL; then the app
+                keeps the functions that it had.
         """
-        changed = self._registry.replace(app, functions)
-        if changed is not None and self._schedules is not None:
-            schedules = self._schedules
+        schedules = self._schedules
+        changed = self._registry.replace(app, functions, schedules.check if schedules is not None else None)
+        if changed is not None and schedules is not None:
             self._inbox.put(lambda: schedules.plan(app, changed))
         return changed is not None
 
@@ -150,7 +152,7 @@ class Engine:
             The runs it started at once: none where it is batched or debounced, or may start none.
 
         Raises:
-            EngineError: It has no name.
+            EngineError: It has no name, or an ID or data of the wrong kind.
         """
         return self._receive(self._complete_event(event))
 
@@ -165,7 +167,7 @@ class Engine:
             Their IDs.
 
         Raises:
-            EngineError: One has no name; then none is taken.
+            EngineError: One has no name, or an ID or data of the wrong kind; then none is taken.
         """
         documents = list(events)
         seeded = seeded_ids(seed, len(documents)) or [""] * len(documents)
@@ -255,9 +257,11 @@ class Engine:
             EngineError: As ``finish``.
         """
         self._empty_inbox()
-        while (run := next((run for run in self.runs if run.is_active), None)) is not None:
-            self.finish(run)
-            self._empty_inbox()
+        # Each look takes what is there by then, so that many runs are not looked through for each of them.
+        while active := [run for run in self.runs if run.is_active]:
+            for run in active:
+                self.finish(run)
+                self._empty_inbox()
         return self.runs
 
     def advance(self, duration: str) -> None:
@@ -301,6 +305,11 @@ class Engine:
         if not isinstance(event.get("name"), str) or not event["name"]:
             raise EngineError("an event needs a name")
         given = {name: value for name, value in event.items() if value is not None}
+        for name in ("id", "ts"):
+            if not given.get(name):  # SDKs write "" and 0 for what they do not set
+                given.pop(name, None)
+        if not isinstance(given.get("id", ""), str) or not isinstance(given.get("data", {}), Mapping):
+            raise EngineError(f"event {event['name']!r}: its ID has to be a text, and its data an object")
         now_ms = self.now_ms()
         return {"id": event_id or self._ids.ulid(now_ms), "ts": now_ms, "data": {}, "user": {}, **given}
 
@@ -313,6 +322,8 @@ class Engine:
         return [run for run in started if run is not None]
 
     def _start(self, function: Registered, events: list[dict[str, Any]]) -> Run | None:
+        # A sync may have changed it since the events were batched or debounced.
+        function = self.functions.get(function.id, function)
         if not self._starts.make_room(function, events[0]):
             self.history.note(function, events[0], "skipped", "singleton: a run is under way")
             return None
@@ -339,6 +350,13 @@ class Engine:
     def _begin(self, run: Run) -> None:
         self.history.add_run(run)
         self._starts.enter(run)
+
+    def _begin_call(self, call: Call) -> bool:
+        was_called = call.run.was_called
+        is_wanted = self._runner.begin_call(call)
+        if call.run.was_called and not was_called:
+            self._starts.limit_finish(call.run)
+        return is_wanted
 
     def _start_by_clock(self, function: Registered, cron: str) -> None:
         event = self._complete_event({"name": TIMER_EVENT, "data": {"cron": cron}})
@@ -373,7 +391,11 @@ class Engine:
             return
         self._when_ended[child.id] = lambda: self._runner.complete(run, step, invocation_memo(child), kind="Invoked")
         late = error_memo("InngestInvokeTimeoutError", "Timed out waiting for invoked function to complete")
-        self.agenda.after(delay_ms, lambda: self._runner.complete(run, step, late, kind="TimedOut"))
+        self.agenda.after(
+            delay_ms,
+            lambda: self._runner.complete(run, step, late, kind="TimedOut"),
+            is_over=lambda: step.key not in run.open,
+        )
 
     def _stand_in(self, run: Run, step: ReportedStep) -> tuple[Any] | None:
         """The memo, alone in a tuple, of a step that is not to be carried out; for engines that do not do all."""
@@ -381,6 +403,7 @@ class Engine:
         return None
 
     def _ended(self, run: Run, reason: str) -> None:
+        self.history.end_run(run)
         for event in ending_events(run, reason):
             self.send(event)
         if (resume := self._when_ended.pop(run.id, None)) is not None:

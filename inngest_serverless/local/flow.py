@@ -147,7 +147,7 @@ class Flow:
         """
         try:
             flow = cls(**_fields(function))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise ConfigurationError(f"function {function.get('id')!r}: its flow control: {error!r}") from None
         for expression in flow.expressions():
             check_condition(expression)

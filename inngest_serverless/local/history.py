@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,7 @@ class History:
         self.events: dict[str, Received] = {}
         self.runs: dict[str, Run] = {}
         self._keep = keep
+        self._ended: deque[str] = deque()
 
     def add_event(self, event: dict[str, Any], at_ms: int) -> None:
         """Remember an event. One whose ID has come before keeps its place."""
@@ -66,9 +68,17 @@ class History:
         self.runs[run.id] = run
         for event in run.events:
             self.note(run.function, event, "started", run_id=run.id)
-        if self._keep is not None and len(self.runs) > self._keep:
-            ended = next((old.id for old in self.runs.values() if not old.is_active), None)
-            self.runs.pop(ended or "", None)
+        self._forget_runs()
+
+    def end_run(self, run: Run) -> None:
+        """A run has ended, and may be forgotten when there are too many."""
+        if self._keep is not None:
+            self._ended.append(run.id)
+            self._forget_runs()
+
+    def _forget_runs(self) -> None:
+        while self._keep is not None and len(self.runs) > self._keep and self._ended:
+            self.runs.pop(self._ended.popleft(), None)
 
     def note(self, function: Registered, event: dict[str, Any], kind: str, detail: str = "", run_id: str = "") -> None:
         """Remember what became of an event at a function."""

@@ -6,7 +6,9 @@ Source: docs/protocol.md, section 7.
 from __future__ import annotations
 
 from collections import Counter
+from heapq import heappop, heappush
 from itertools import count
+from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inngest_serverless.local.conditions import key_of, value_of
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from inngest_serverless.local.runs import Registered, Run
+
+    _Room = tuple[tuple[Hashable, int], ...]
 
 __all__ = ["Lanes", "lanes_of", "priority_ms"]
 
@@ -33,7 +37,11 @@ class Lanes:
 
     def __init__(self) -> None:
         self._busy: Counter[Hashable] = Counter()
-        self._waiting: list[_Waiting] = []
+        # Those that need the same room wait in one row; only its first can be next.
+        self._rows: dict[_Room, list[_Waiting]] = {}
+        self._rows_of: dict[Hashable, dict[_Room, None]] = {}
+        # Rows whose first may have got room; all others have none.
+        self._stirred: dict[_Room, None] = {}
         self._numbers = count()
         self._is_moving = False
 
@@ -48,14 +56,25 @@ class Lanes:
         if not run.lanes:
             go()
             return
-        self._waiting.append(_Waiting(now_ms - run.priority_ms, next(self._numbers), run, go))
+        row = self._rows.get(run.lanes)
+        if row is None:
+            row = self._rows[run.lanes] = []
+            for lane, _ in run.lanes:
+                self._rows_of.setdefault(lane, {})[run.lanes] = None
+        heappush(row, _Waiting(now_ms - run.priority_ms, next(self._numbers), run, go))
+        self._stirred[run.lanes] = None
         self._move()
 
     def leave(self, run: Run) -> None:
         """A call of a run has ended."""
-        if run.lanes:
-            self._busy.subtract(lane for lane, _ in run.lanes)
-            self._move()
+        if not run.lanes:
+            return
+        for lane, _ in run.lanes:
+            self._busy[lane] -= 1
+            if not self._busy[lane]:
+                del self._busy[lane]
+            self._stirred.update(self._rows_of.get(lane, {}))
+        self._move()
 
     def _move(self) -> None:
         if self._is_moving:  # a call that ends at once: the loop below goes on
@@ -63,14 +82,33 @@ class Lanes:
         self._is_moving = True
         try:
             while (first := self._next()) is not None:
-                self._waiting.remove(first)
                 self._busy.update(lane for lane, _ in first.run.lanes)
                 first.go()
         finally:
             self._is_moving = False
 
     def _next(self) -> _Waiting | None:
-        return min((waiting for waiting in self._waiting if self._has_room(waiting.run)), default=None)
+        """Who goes next, out of its row."""
+        self._stirred = {room: None for room in self._stirred if self._has_first(room)}
+        first = min((self._rows[room][0] for room in self._stirred), default=None)
+        if first is not None:
+            self._take(first.run.lanes)
+        return first
+
+    def _has_first(self, room: _Room) -> bool:
+        row = self._rows.get(room)
+        return row is not None and self._has_room(row[0].run)
+
+    def _take(self, room: _Room) -> None:
+        row = self._rows[room]
+        heappop(row)
+        if not row:
+            del self._rows[room]
+            for lane, _ in room:
+                rows = self._rows_of.get(lane, {})
+                rows.pop(room, None)
+                if not rows:
+                    self._rows_of.pop(lane, None)
 
     def _has_room(self, run: Run) -> bool:
         return all(self._busy[lane] < limit for lane, limit in run.lanes)
@@ -84,7 +122,7 @@ def lanes_of(function: Registered, event: dict[str, Any]) -> tuple[tuple[Hashabl
         event: What started the run.
     """
     return tuple(
-        ((lane.scope, function.id if lane.scope == "fn" else lane.key, key_of(lane.key, event)), lane.limit)
+        ((lane.scope, function.id if lane.scope == "fn" else "", lane.key or "", key_of(lane.key, event)), lane.limit)
         for lane in function.flow.lanes
         if lane.limit
     )
@@ -94,5 +132,6 @@ def priority_ms(function: Registered, event: dict[str, Any]) -> int:
     """By how many milliseconds a run goes before others: the value of its expression, within the server's limits."""
     expression = function.flow.priority
     value = value_of(expression, event) if expression else 0
-    seconds = value if isinstance(value, int | float) and not isinstance(value, bool) else 0
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    seconds = value if is_number else 0
     return int(min(max(seconds, -_MOST_SECONDS), _MOST_SECONDS) * 1000)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inngest_serverless.local.runs import EngineError
 
@@ -39,6 +39,7 @@ def read_opening(step: ReportedStep) -> Opening:
         case "StepPlanned":
             return Opening()
         case "InvokeFunction":
+            _check_payload(step, opts.get("payload"))
             return Opening(_text(step, opts.get("function_id")))
         case "Sleep":
             duration = _text(step, opts.get("duration") or step.name)
@@ -51,6 +52,11 @@ def read_opening(step: ReportedStep) -> Opening:
             return Opening(signal, _text(step, opts.get("timeout") or LONGEST_WAIT), "TimedOut")
         case _:
             raise EngineError(f"the local engine does not know the opcode {step.op!r} of step {step.step!r}")
+
+
+def _check_payload(step: ReportedStep, payload: Any) -> None:
+    if not (isinstance(payload or {}, dict) and isinstance((payload or {}).get("data") or {}, dict)):
+        raise EngineError(f"the opcode {step.op} of step {step.step!r} has a payload whose data is not an object")
 
 
 def _text(step: ReportedStep, value: object) -> str:

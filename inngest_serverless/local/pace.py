@@ -6,9 +6,9 @@ earlier passes as long as that time is not too far ahead.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from math import ceil
 from typing import TYPE_CHECKING
+
+from inngest_serverless.local.sweep import Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -17,12 +17,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Paces"]
 
+_NANOS_PER_MS = 1_000_000
+
 
 class Paces:
     """The paces of all keys."""
 
     def __init__(self) -> None:
-        self._due_ms: defaultdict[Hashable, float] = defaultdict(float)
+        # In whole nanoseconds: fractions of Unix milliseconds would add up to starts that are a hair too early.
+        self._due_ns: dict[Hashable, int] = {}
+        self._sweep = Sweep()
+
+    def __len__(self) -> int:
+        """How many keys are remembered."""
+        return len(self._due_ns)
 
     def take(self, key: Hashable, pace: Pace, now_ms: int) -> int:
         """Start one now, if the pace allows it.
@@ -35,9 +43,14 @@ class Paces:
         Returns:
             0 if it may start; else how many milliseconds it is too early.
         """
-        next_due_ms = max(self._due_ms[key], now_ms) + pace.interval_ms
-        early_ms = next_due_ms - pace.interval_ms * pace.capacity - now_ms
-        if early_ms > 0:
-            return ceil(early_ms)
-        self._due_ms[key] = next_due_ms
+        now_ns, interval_ns = now_ms * _NANOS_PER_MS, int(pace.interval_ms * _NANOS_PER_MS)
+        next_due_ns = max(self._due_ns.get(key, 0), now_ns) + interval_ns
+        early_ns = next_due_ns - interval_ns * pace.capacity - now_ns
+        if early_ns > 0:
+            return -(-early_ns // _NANOS_PER_MS)
+        self._due_ns[key] = next_due_ns
+        if self._sweep.is_due():
+            # One that is due already is as good as one that was never used.
+            self._due_ns = {other: due_ns for other, due_ns in self._due_ns.items() if due_ns > now_ns}
+            self._sweep.done(len(self._due_ns))
         return 0

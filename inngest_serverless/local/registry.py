@@ -8,7 +8,7 @@ from inngest_serverless.local.conditions import check_condition, holds
 from inngest_serverless.local.runs import Registered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 __all__ = ["Registry"]
 
@@ -26,8 +26,18 @@ class Registry:
         """The functions of all apps, by composite ID."""
         return {key: function for app in list(self._apps.values()) for key, function in app.items()}
 
-    def replace(self, app: str, functions: Iterable[Mapping[str, Any]]) -> list[Registered] | None:
+    def replace(
+        self,
+        app: str,
+        functions: Iterable[Mapping[str, Any]],
+        check: Callable[[list[Registered]], None] | None = None,
+    ) -> list[Registered] | None:
         """Take the functions of a sync, in the wire's form, in place of those that the app had.
+
+        Args:
+            app: The app.
+            functions: The functions.
+            check: Raises a ``ConfigurationError`` if they may not be taken.
 
         Returns:
             The functions, or None if they are the same as before.
@@ -39,6 +49,8 @@ class Registry:
         for function in synced.values():
             for trigger in function.triggers:
                 check_condition(trigger.get("expression"))
+        if check is not None:
+            check(list(synced.values()))
         before, self._apps[app] = self._apps.get(app), synced
         return None if before == synced else list(synced.values())
 

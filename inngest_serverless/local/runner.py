@@ -170,7 +170,7 @@ class Runner:
     def _schedule(self, call: Call, delay_ms: int = 0) -> None:
         due_ms = self._agenda.now_ms + max(delay_ms, 0)
         call.run.pending[call.job_id] = Pending(due_ms, call.target, call.attempt)
-        self._agenda.after(delay_ms, lambda: self._make(call))
+        self._agenda.after(delay_ms, lambda: self._make(call), is_over=lambda: not call.run.is_active)
 
     def _make(self, call: Call) -> None:
         if not call.is_wanted:
@@ -359,7 +359,11 @@ class Runner:
             self._around.invoke(run, step)
         if opening.until:
             delay_ms = wake_ms(opening.until, self._agenda.now_ms)
-            self._agenda.after(delay_ms, lambda: self.complete(run, step, None, kind=opening.kind))
+            self._agenda.after(
+                delay_ms,
+                lambda: self.complete(run, step, None, kind=opening.kind),
+                is_over=lambda: step.key not in run.open,
+            )
 
     def _ask_outside(self, call: Call, steps: list[ReportedStep]) -> None:
         """Make the requests that steps ask for; once all are answered, the call is made again if one had no success."""

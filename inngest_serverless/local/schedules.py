@@ -11,7 +11,7 @@ from inngest_serverless.durations import parse_duration
 from inngest_serverless.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from inngest_serverless.local.agenda import Agenda
     from inngest_serverless.local.ids import Ids
@@ -35,13 +35,27 @@ class Schedules:
         agenda: When things are due.
         ids: Where chance comes from.
         start: Starts a function for one of its cron expressions.
+        now_ms: The time by which the next turn is found: an engine that was asleep catches up once for all turns.
     """
 
-    def __init__(self, agenda: Agenda, ids: Ids, start: Start) -> None:
+    def __init__(self, agenda: Agenda, ids: Ids, start: Start, now_ms: Callable[[], int]) -> None:
         self._agenda = agenda
         self._ids = ids
         self._start = start
+        self._now_ms = now_ms
         self._turns: dict[str, int] = {}
+
+    def check(self, functions: Iterable[Registered]) -> None:
+        """Make sure that the schedules of functions can be read.
+
+        Raises:
+            ConfigurationError: One cannot; the message says which.
+        """
+        for function in functions:
+            for trigger in function.triggers:
+                if trigger.get("cron"):
+                    next_ms(trigger["cron"], self._agenda.now_ms)
+                    _jitter_ms(trigger)
 
     def plan(self, app: str, functions: Iterable[Registered]) -> None:
         """Take the functions of an app; its earlier schedules are over.
@@ -56,18 +70,32 @@ class Schedules:
                     self._plan_next(app, turn, function, trigger)
 
     def _plan_next(self, app: str, turn: int, function: Registered, trigger: dict[str, str]) -> None:
-        due_ms = next_ms(trigger["cron"], self._agenda.now_ms)
+        due_ms = next_ms(trigger["cron"], max(self._agenda.now_ms, self._now_ms()))
         if due_ms is not None:
             delay_ms = due_ms - self._agenda.now_ms
-            self._agenda.after(delay_ms, lambda: self._fire(app, turn, function, trigger), is_background=True)
+            self._agenda.after(
+                delay_ms,
+                lambda: self._fire(app, turn, function, trigger),
+                is_background=True,
+                is_over=lambda: self._turns[app] != turn,
+            )
 
     def _fire(self, app: str, turn: int, function: Registered, trigger: dict[str, str]) -> None:
         if self._turns[app] != turn:
             return
         self._plan_next(app, turn, function, trigger)
-        jitter_ms = parse_duration(trigger["jitter"]) // _NANOS_PER_MS if trigger.get("jitter") else 0
+        jitter_ms = _jitter_ms(trigger)
         delay_ms = self._ids.below(jitter_ms) if jitter_ms else 0
         self._agenda.after(delay_ms, lambda: self._start(function, trigger["cron"]))
+
+
+def _jitter_ms(trigger: Mapping[str, str]) -> int:
+    if not (jitter := trigger.get("jitter")):
+        return 0
+    try:
+        return parse_duration(jitter) // _NANOS_PER_MS
+    except ConfigurationError as error:
+        raise ConfigurationError(f"cron {trigger['cron']!r}: its jitter: {error}") from None
 
 
 def next_ms(cron: str, now_ms: int) -> int | None:

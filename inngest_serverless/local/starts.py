@@ -6,12 +6,13 @@ Source: docs/protocol.md, section 7.
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inngest_serverless.local.conditions import holds, key_of
 from inngest_serverless.local.pace import Paces
+from inngest_serverless.local.sweep import Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -28,6 +29,7 @@ class _Throttled(NamedTuple):
     score_ms: int
     number: int
     run: Run
+    pace: Pace
 
 
 class _Guard(NamedTuple):
@@ -48,10 +50,13 @@ class Starts:
         self._agenda = agenda
         self._runner = runner
         self._paces = Paces()
-        self._throttled: defaultdict[Hashable, list[_Throttled]] = defaultdict(list)
+        self._throttled: dict[Hashable, list[_Throttled]] = {}
+        self._alarms: set[Hashable] = set()
         self._numbers = count()
-        self._guards: list[_Guard] = []
+        self._guards: dict[str, list[_Guard]] = {}  # by the event's name
+        self._guard_sweep = Sweep()
         self._singles: dict[Hashable, Run] = {}
+        self._single_sweep = Sweep()
 
     def make_room(self, function: Registered, event: dict[str, Any]) -> bool:
         """Whether a function that runs once at a time may be started now; ends the run in the way if it is to end."""
@@ -70,50 +75,85 @@ class Starts:
         """Begin a run, at once or when its throttle lets it."""
         flow = run.function.flow
         if flow.singleton is not None:
-            self._singles[_single_key(run.function, run.events[0])] = run
+            self._add_single(run)
         now_ms = self._agenda.now_ms
         for cancelling in flow.cancels:
             until_ms = None if cancelling.timeout_ms is None else now_ms + cancelling.timeout_ms
-            self._guards.append(_Guard(run, cancelling, until_ms))
+            self._add_guard(_Guard(run, cancelling, until_ms))
         if flow.start_ms is not None:
-            self._agenda.after(flow.start_ms, lambda: self._limit_start(run))
+            self._agenda.after(flow.start_ms, lambda: self._limit_start(run), is_over=lambda: not _may_start(run))
         if flow.throttle is None:
-            self._begin(run)
+            self._runner.begin(run)
             return
         key = (run.function.id, key_of(flow.throttle.key, run.events[0]))
-        heapq.heappush(self._throttled[key], _Throttled(now_ms - run.priority_ms, next(self._numbers), run))
-        self._let_go(key, flow.throttle)
+        waiting = self._throttled.setdefault(key, [])
+        heapq.heappush(waiting, _Throttled(now_ms - run.priority_ms, next(self._numbers), run, flow.throttle))
+        self._let_go(key)
         if run.status == "queued":
             self._runner.note(run, "Queued", detail="throttled")
 
+    def limit_finish(self, run: Run) -> None:
+        """A run is called for the first time: from now on its time counts."""
+        finish_ms = run.function.flow.finish_ms
+        if finish_ms is not None:
+            cancel = partial(self._runner.cancel, run, "timeouts.finish")
+            self._agenda.after(finish_ms, cancel, is_over=lambda: not run.is_active)
+
     def receive(self, event: dict[str, Any]) -> None:
         """Take an event, and cancel the runs that it cancels."""
-        self._guards = [guard for guard in self._guards if guard.run.is_active]
-        for run, cancelling, until_ms in self._guards:
+        guards = [guard for guard in self._guards.pop(event["name"], ()) if guard.run.is_active]
+        if guards:
+            # A copy: what is cancelled may lead to further runs, which this event came too early for.
+            self._guards[event["name"]] = list(guards)
+        for run, cancelling, until_ms in guards:
             in_time = until_ms is None or self._agenda.now_ms <= until_ms
-            if in_time and cancelling.event == event["name"] and holds(cancelling.condition, run.events[0], event):
+            if in_time and holds(cancelling.condition, run.events[0], event):
                 self._runner.cancel(run, f"event {event['name']}")
 
-    def _let_go(self, key: Hashable, pace: Pace) -> None:
-        waiting = self._throttled[key]
+    def _add_guard(self, guard: _Guard) -> None:
+        self._guards.setdefault(guard.cancelling.event, []).append(guard)
+        if self._guard_sweep.is_due():
+            left = {name: [guard for guard in guards if guard.run.is_active] for name, guards in self._guards.items()}
+            self._guards = {name: guards for name, guards in left.items() if guards}
+            self._guard_sweep.done(sum(map(len, self._guards.values())))
+
+    def _add_single(self, run: Run) -> None:
+        self._singles[_single_key(run.function, run.events[0])] = run
+        if self._single_sweep.is_due():
+            self._singles = {key: run for key, run in self._singles.items() if run.is_active}
+            self._single_sweep.done(len(self._singles))
+
+    def _let_go(self, key: Hashable) -> None:
+        waiting = self._throttled.get(key, [])
         while waiting:
-            run = waiting[0].run
-            early_ms = self._paces.take(key, pace, self._agenda.now_ms) if run.is_active else 0
+            first = waiting[0]
+            early_ms = self._paces.take(key, first.pace, self._agenda.now_ms) if first.run.is_active else 0
             if early_ms:
-                self._agenda.after(early_ms, lambda: self._let_go(key, pace))
+                self._set_alarm(key, early_ms)
                 return
             heapq.heappop(waiting)
-            if run.is_active:
-                self._begin(run)
+            if first.run.is_active:
+                self._runner.begin(first.run)
+        self._throttled.pop(key, None)
 
-    def _begin(self, run: Run) -> None:
-        self._runner.begin(run)
-        if (finish_ms := run.function.flow.finish_ms) is not None:
-            self._agenda.after(finish_ms, lambda: self._runner.cancel(run, "timeouts.finish"))
+    def _set_alarm(self, key: Hashable, delay_ms: int) -> None:
+        """Look again when the next may start; once, however many wait."""
+        if key not in self._alarms:
+            self._alarms.add(key)
+            self._agenda.after(delay_ms, lambda: self._ring(key))
+
+    def _ring(self, key: Hashable) -> None:
+        self._alarms.discard(key)
+        self._let_go(key)
 
     def _limit_start(self, run: Run) -> None:
-        if run.status == "queued" or (run.status == "running" and not run.was_called):
+        if _may_start(run):
             self._runner.cancel(run, "timeouts.start")
+
+
+def _may_start(run: Run) -> bool:
+    """Whether a run has yet to be called for the first time."""
+    return run.is_active and not run.was_called
 
 
 def _single_key(function: Registered, event: dict[str, Any]) -> Hashable:
