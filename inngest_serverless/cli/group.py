@@ -70,8 +70,13 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     epilog=_EPILOG,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="inngest-serverless", message="%(prog)s %(version)s")
-def group() -> None:
+@click.pass_context
+def group(ctx: click.Context) -> None:
     """Durable Inngest functions on AWS Lambda and Google Cloud Functions."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
