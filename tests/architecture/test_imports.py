@@ -33,7 +33,6 @@ STRANGERS = [{"aws", "gcp"}]
 FOR_TYPES = {
     ("protocol", "config"): "introspection shows settings, which it is given",
     ("functions", "engine"): "a function is declared by the type of context that it takes",
-    ("protocol", "engine"): "a request carries the deadline that its adapter has set",
 }
 
 HTTP_CLIENTS = {"httpx", "requests", "aiohttp", "urllib3"}

@@ -26,9 +26,12 @@ TABLE_WIDTH = 100
 def bench(monkeypatch):
     """The benchmark's modules, by name."""
     monkeypatch.syspath_prepend(BENCHMARKS)
+    # Other tests have modules of the same names.
+    others = {name: sys.modules.pop(name) for name in OWN if name in sys.modules}
     yield {name: importlib.import_module(name) for name in OWN}
     for name in OWN:
         sys.modules.pop(name, None)
+    sys.modules.update(others)
 
 
 def place_for(bench, folder, *names):

@@ -16,8 +16,8 @@ from itertools import cycle
 from pathlib import Path
 
 import pytest
-from calls import KEY
 from process_watch import workers
+from soak_calls import KEY
 
 from inngest_serverless.local.api import LocalApi
 from inngest_serverless.local.endpoints import lambda_endpoint

@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from calls import KEY, check, exchanges
 from process_watch import ProcessWatch, workers
+from soak_calls import KEY, check, exchanges
 
 from inngest_serverless.local.endpoints import lambda_endpoint
 from inngest_serverless.local.functions_framework import FunctionsFramework

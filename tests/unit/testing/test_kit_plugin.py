@@ -81,7 +81,8 @@ def pytest_run(folder, *arguments):
         "no:cacheprovider",
     ]
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", *plugins, *arguments]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("INNGEST_")}
+    # In CI pytest's summary shows messages in full, and so twice.
+    kept = {name: value for name, value in os.environ.items() if name != "CI" and not name.startswith("INNGEST_")}
     environ = {**kept, "PYTHONPATH": str(ROOT)}
     ran = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603 - this interpreter
     return ran.stdout + ran.stderr
