@@ -194,7 +194,9 @@ def _origin(value: str | None, default: str) -> str:
 def _keys(environ: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, SigningKey | None]:
     names = {"signing_key": "INNGEST_SIGNING_KEY", "signing_key_fallback": "INNGEST_SIGNING_KEY_FALLBACK"}
     texts = {name: given.get(name, environ.get(variable)) for name, variable in names.items()}
-    return {name: SigningKey(text) if text else None for name, text in texts.items()}
+    keys = {name: SigningKey(text) if text else None for name, text in texts.items()}
+    # With nothing behind the prefix anybody could sign: that is no key.
+    return {name: key if key is not None and key.secret else None for name, key in keys.items()}
 
 
 def _app_id(environ: Mapping[str, str], given: Mapping[str, Any]) -> str:

@@ -168,7 +168,8 @@ def _secret(arn: str) -> KeySecret:
 
 
 def _signing_key(keys: Keys, name: str) -> SigningKey | None:
-    return SigningKey(keys[name]) if name in keys else None
+    key = SigningKey(keys[name]) if name in keys else None
+    return key if key is not None and key.secret else None
 
 
 def _parse(value: str | bytes) -> Keys:

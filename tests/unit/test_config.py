@@ -267,3 +267,11 @@ def test_the_environment_is_not_changed():
     environ = {"INNGEST_DEV": "1", "INNGEST_APP_ID": "app"}
     Settings.from_env(environ, app_id="other")
     assert environ == {"INNGEST_DEV": "1", "INNGEST_APP_ID": "app"}
+
+
+@pytest.mark.parametrize("text", [" ", "signkey-prod-", " signkey-test- "])
+def test_a_key_with_nothing_in_it_is_no_key(text):
+    """With an empty one anybody could sign."""
+    environ = {"INNGEST_SIGNING_KEY": text, "INNGEST_SIGNING_KEY_FALLBACK": text}
+    settings = Settings.for_client(environ)
+    assert (settings.signing_key, settings.signing_key_fallback) == (None, None)
