@@ -13,7 +13,14 @@ import inngest_serverless
 
 ROOT = Path(inngest_serverless.__file__).parents[1]
 # The package is installed as a reference to the checkout, which Python would look into.
-_FORGET = "import sys\n\nsys.path[:] = [folder for folder in sys.path if folder != {!r}]\n"
+_FORGET = """
+import sys
+
+sys.path[:] = [folder for folder in sys.path if folder != {!r}]
+# Without it the reloader looks at the modules that are loaded, once a second. With it the system tells it of each file
+# that any process opens in the environment and the standard library, which keeps half a core busy beside other tests.
+sys.modules["watchdog.observers"] = None
+"""
 
 
 def stage(folder: Path, *sources: Path) -> dict[str, str]:
