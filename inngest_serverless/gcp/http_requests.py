@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import flask
     import starlette.requests
 
-__all__ = ["read_flask", "read_starlette"]
+__all__ = ["joined", "read_flask", "read_starlette"]
 
 # Where the URL has the function's name in front of the path, and the request does not.
 _SHARED_DOMAIN = ".cloudfunctions.net"
@@ -41,7 +41,7 @@ def read_flask(request: flask.Request, service: str) -> Request:
             f"this handler takes Flask's requests, not those of {type(request).__module__}: serve inngest_gcf_async, "
             "or leave out --asgi (FUNCTION_USE_ASGI)"
         )
-    headers = _joined(request.headers.items())
+    headers = joined(request.headers.items())
     return Request(
         request.method,
         request.args.to_dict(),
@@ -62,7 +62,7 @@ def read_starlette(request: starlette.requests.Request, body: bytes, service: st
         body: Its body, as it was received.
         service: The name of the service that is deployed (K_SERVICE), or "".
     """
-    headers = _joined(request.headers.items())
+    headers = joined(request.headers.items())
     query: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         query.setdefault(name, value)
@@ -71,7 +71,7 @@ def read_starlette(request: starlette.requests.Request, body: bytes, service: st
     return Request(request.method, query, headers, body, origin, path, names_itself=_names_itself(headers))
 
 
-def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+def joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Headers by their names in lower case; one that is repeated is one with commas, as HTTP has it."""
     joined: dict[str, str] = {}
     for name, value in headers:

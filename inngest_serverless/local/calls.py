@@ -12,9 +12,10 @@ from datetime import datetime
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from inngest_serverless.durations import parse_duration, to_instant
+from inngest_serverless.durations import to_instant
 from inngest_serverless.errors import ConfigurationError
 from inngest_serverless.local.ids import function_uuid, queue_item_id, trace_id
+from inngest_serverless.local.millis import duration_ms
 from inngest_serverless.local.runs import EngineError
 from inngest_serverless.protocol.jcs import canonicalize
 from inngest_serverless.protocol.signing import sign
@@ -49,7 +50,6 @@ BACKOFF_JITTER_MS = 30_000
 _SECOND_MS = 1_000
 _RETRY_AFTER_LIMITS_MS = (_SECOND_MS, 24 * 3600 * _SECOND_MS)
 _RETRY_AFTER_DIGITS = 7
-_NANOS_PER_MS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,7 @@ def wake_ms(duration: str, now_ms: int) -> int:
         ConfigurationError: It is neither.
     """
     try:
-        return parse_duration(duration) // _NANOS_PER_MS
+        return duration_ms(duration)
     except ConfigurationError:
         return _instant_ms(duration) - now_ms
 

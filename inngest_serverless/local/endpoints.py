@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
+from inngest_serverless.clock import now_millis
 from inngest_serverless.local.gateway import HttpReply, from_lambda_reply, to_lambda_event
 from inngest_serverless.local.rie import LambdaInvocationError
 
@@ -32,7 +32,7 @@ def lambda_endpoint(invoke: Callable[[Any], Any], trigger: str = "function-url")
     """
 
     def endpoint(method: str, url: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
-        event = to_lambda_event(trigger, method, url, headers, body, now_millis=int(time.time() * 1000))
+        event = to_lambda_event(trigger, method, url, headers, body, now_millis=now_millis())
         try:
             reply = invoke(event)
         except LambdaInvocationError as error:

@@ -7,14 +7,13 @@ Source: docs/protocol.md, sections 2, 4, 5, 7 and 9.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from inngest_serverless.durations import parse_duration
+from inngest_serverless.clock import now_millis
 from inngest_serverless.local.admission import Admission
 from inngest_serverless.local.agenda import Agenda
 from inngest_serverless.local.caller import Caller
@@ -29,6 +28,7 @@ from inngest_serverless.local.internal_events import (
     invocation_memo,
 )
 from inngest_serverless.local.lanes import lanes_of, priority_ms
+from inngest_serverless.local.millis import duration_ms
 from inngest_serverless.local.openings import LONGEST_WAIT
 from inngest_serverless.local.registry import Registry
 from inngest_serverless.local.runner import Runner, Surroundings
@@ -49,8 +49,6 @@ if TYPE_CHECKING:
     Endpoint = Callable[[str, str, Mapping[str, str], bytes], HttpReply]
 
 __all__ = ["Engine", "EngineError"]
-
-_NANOS_PER_MS = 1_000_000
 
 T = TypeVar("T")
 
@@ -96,7 +94,7 @@ class Engine:
         retry_ms: int | None = None,
         keep: int | None = None,
     ) -> None:
-        self.agenda: Agenda = Agenda(int(time.time() * 1000) if start_ms is None else start_ms)
+        self.agenda: Agenda = Agenda(now_millis() if start_ms is None else start_ms)
         self.history: History = History(keep)
         self.key: SigningKey | None = SigningKey(signing_key) if signing_key else None
         self.has_api = False
@@ -266,7 +264,7 @@ class Engine:
 
     def advance(self, duration: str) -> None:
         """Let time pass, e.g. ``"3d"``, and do what is due meanwhile."""
-        until_ms = self.agenda.now_ms + parse_duration(duration) // _NANOS_PER_MS
+        until_ms = self.agenda.now_ms + duration_ms(duration)
         while self._do_next(until_ms):
             pass
         self.agenda.skip_to(until_ms)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from inngest_serverless.durations import parse_duration
 from inngest_serverless.errors import ConfigurationError
 from inngest_serverless.local.conditions import check_condition
+from inngest_serverless.local.millis import duration_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 __all__ = ["Batching", "Cancelling", "Debouncing", "Flow", "Lane", "Pace", "Singling"]
 
-_NANOS_PER_MS = 1_000_000
 _DAY_MS = 24 * 3600 * 1000
 
 
@@ -232,4 +231,4 @@ def _singleton(document: Mapping[str, Any] | None) -> Singling | None:
 
 
 def _ms(duration: str | None) -> int | None:
-    return parse_duration(duration) // _NANOS_PER_MS if duration else None
+    return duration_ms(duration) if duration else None

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from inngest_serverless.errors import InngestError
 from inngest_serverless.local.gateway import HttpReply
+from inngest_serverless.local.gcf import as_passed_on
 from inngest_serverless.local.processes import HOST, Program, ServerProcess
 
 if TYPE_CHECKING:
@@ -129,11 +130,10 @@ class FunctionsFramework:
         """
         parts = urlsplit(url)
         target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
-        own = {"Host": parts.netloc, "X-Forwarded-Proto": parts.scheme, "X-Forwarded-For": HOST}
-        kept = {name: value for name, value in headers.items() if name.title() not in own}
+        sent = {name: value.encode() for name, value in as_passed_on(url, headers).items()}
         connection = http.client.HTTPConnection(HOST, self._server.port, timeout=self._timeout_seconds)
         try:
-            connection.request(method, target, body, {k: v.encode() for k, v in (kept | own).items()})
+            connection.request(method, target, body, sent)
             response = connection.getresponse()
             received = response.read()
         except (OSError, http.client.HTTPException) as error:

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from inngest_serverless.errors import ConfigurationError
+from inngest_serverless.gcp.http_requests import joined
 from inngest_serverless.local.gateway import HttpReply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from inngest_serverless.local.engine import Endpoint
 
-__all__ = ["flask_endpoint", "starlette_endpoint"]
+__all__ = ["as_passed_on", "flask_endpoint", "starlette_endpoint"]
 
 _CLIENT = "127.0.0.1"
 
@@ -44,10 +45,10 @@ def flask_endpoint(handler: Callable[[Any], Any]) -> Endpoint:
 
     def endpoint(method: str, url: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
         # WSGI has header values as Latin-1, whatever the client wrote.
-        sent = {name: value.encode().decode("latin-1") for name, value in _as_passed_on(url, headers).items()}
+        sent = {name: value.encode().decode("latin-1") for name, value in as_passed_on(url, headers).items()}
         with app.test_client() as client:
             reply = client.open(url, method=method, headers=sent, data=body)
-            return HttpReply(reply.status_code, _joined(reply.headers.items()), reply.get_data())
+            return HttpReply(reply.status_code, joined(reply.headers.items()), reply.get_data())
 
     return endpoint
 
@@ -78,9 +79,9 @@ def starlette_endpoint(handler: Callable[[Any], Coroutine[Any, Any, Any]]) -> En
 
     async def exchange(method: str, url: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
         async with AsyncClient(transport=ASGITransport(app)) as client:
-            sent = [(name.encode(), value.encode()) for name, value in _as_passed_on(url, headers).items()]
+            sent = [(name.encode(), value.encode()) for name, value in as_passed_on(url, headers).items()]
             reply = await client.request(method, url, headers=sent, content=body)
-            return HttpReply(reply.status_code, _joined(reply.headers.multi_items()), reply.content)
+            return HttpReply(reply.status_code, joined(reply.headers.multi_items()), reply.content)
 
     loop = _LoopThread()
     return lambda *request: loop.run(exchange(*request))
@@ -109,19 +110,11 @@ def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
     loop.close()
 
 
-def _as_passed_on(url: str, headers: Mapping[str, str]) -> dict[str, str]:
+def as_passed_on(url: str, headers: Mapping[str, str]) -> dict[str, str]:
     """The headers as the platform passes them on: it ends TLS, and says so in headers of its own."""
     parts = urlsplit(url)
     own = {"Host": parts.netloc, "X-Forwarded-Proto": parts.scheme, "X-Forwarded-For": _CLIENT}
     return {name: value for name, value in headers.items() if name.title() not in own} | own
-
-
-def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    joined: dict[str, str] = {}
-    for name, value in headers:
-        key = name.lower()
-        joined[key] = f"{joined[key]}, {value}" if key in joined else value
-    return joined
 
 
 def _not_installed(framework: str) -> ConfigurationError:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Empty
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from inngest_serverless.clock import now_millis
 from inngest_serverless.local.engine import Engine
 from inngest_serverless.local.gateway import HttpReply
 
@@ -44,7 +44,7 @@ class LiveEngine(Engine):
     """
 
     def __init__(self, endpoint: Endpoint, *, threads: int = 32, **options: Any) -> None:
-        super().__init__(_tolerant(endpoint), start_ms=_wall_ms(), crons=True, **options)
+        super().__init__(_tolerant(endpoint), start_ms=now_millis(), crons=True, **options)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="inngest-call")
         self._stopping = Event()
         self._thread = Thread(target=self._live, name="inngest-engine", daemon=True)
@@ -75,18 +75,18 @@ class LiveEngine(Engine):
 
     def _catch_up(self) -> None:
         """Do what is due by now."""
-        wall_ms = _wall_ms()
+        wall_ms = now_millis()
         while self.agenda.next_ms is not None and self.agenda.next_ms <= wall_ms:
             _guarded(lambda: self.agenda.do_next(wall_ms))
         self.agenda.skip_to(wall_ms)
 
     def _rest_seconds(self) -> float:
         due_ms = self.agenda.next_ms
-        return _LONGEST_SECONDS if due_ms is None else min(max((due_ms - _wall_ms()) / 1000, 0.0), _LONGEST_SECONDS)
+        return _LONGEST_SECONDS if due_ms is None else min(max((due_ms - now_millis()) / 1000, 0.0), _LONGEST_SECONDS)
 
     def now_ms(self) -> int:
         """The wall clock's time, in Unix milliseconds, for any thread."""
-        return _wall_ms()
+        return now_millis()
 
     def _carry(self, work: Callable[[], T], then: Callable[[Future[T]], None], delay_ms: int = 0) -> None:
         del delay_ms  # time passes by itself
@@ -96,10 +96,6 @@ class LiveEngine(Engine):
     def _broken(self, call: Call, error: InngestError) -> None:
         """A run cannot go on: it fails, and says why."""
         self._runner.fail(call, {"name": type(error).__name__, "message": str(error)})
-
-
-def _wall_ms() -> int:
-    return int(time.time() * 1000)
 
 
 def _guarded(action: Callable[[], object]) -> None:

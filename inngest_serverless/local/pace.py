@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from inngest_serverless.local.millis import NANOS_PER_MS
 from inngest_serverless.local.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from inngest_serverless.local.flow import Pace
 
 __all__ = ["Paces"]
-
-_NANOS_PER_MS = 1_000_000
 
 
 class Paces:
@@ -43,11 +42,11 @@ class Paces:
         Returns:
             0 if it may start; else how many milliseconds it is too early.
         """
-        now_ns, interval_ns = now_ms * _NANOS_PER_MS, int(pace.interval_ms * _NANOS_PER_MS)
+        now_ns, interval_ns = now_ms * NANOS_PER_MS, int(pace.interval_ms * NANOS_PER_MS)
         next_due_ns = max(self._due_ns.get(key, 0), now_ns) + interval_ns
         early_ns = next_due_ns - interval_ns * pace.capacity - now_ns
         if early_ns > 0:
-            return -(-early_ns // _NANOS_PER_MS)
+            return -(-early_ns // NANOS_PER_MS)
         self._due_ns[key] = next_due_ns
         if self._sweep.is_due():
             # One that is due already is as good as one that was never used.

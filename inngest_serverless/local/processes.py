@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from inngest_serverless.errors import InngestError
 
-__all__ = ["HOST", "Program", "ServerProcess", "end_session", "reserve_port"]
+__all__ = ["HOST", "Program", "ServerProcess", "end_session", "reserve_port", "session_members"]
 
 HOST = "127.0.0.1"
 _START_SECONDS = 30.0
@@ -225,7 +225,7 @@ def end_session(leader: subprocess.Popen[bytes]) -> None:
             leader.wait(_TERM_SECONDS)
     finally:  # whoever is impatient, and interrupts the wait, wants it ended all the more
         deadline = time.monotonic() + _KILL_SECONDS
-        while (members := _session_members(leader.pid)) and time.monotonic() < deadline:
+        while (members := session_members(leader.pid)) and time.monotonic() < deadline:
             _kill(members)
             time.sleep(_POLL_SECONDS)
             leader.poll()  # collects it, should it be among them
@@ -238,7 +238,7 @@ def _kill(members: list[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def _session_members(session: int) -> list[int]:
+def session_members(session: int) -> list[int]:
     """Lists the live processes of a session, from /proc/PID/stat: after the name come state, parent, group, session."""
     members: list[int] = []
     for stat in Path("/proc").glob("[0-9]*/stat"):

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from inngest_serverless.durations import parse_duration
 from inngest_serverless.errors import ConfigurationError
+from inngest_serverless.local.millis import duration_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Schedules", "next_ms"]
 
-_NANOS_PER_MS = 1_000_000
 _ZONES = ("TZ=", "CRON_TZ=")
 # The server reads "5/15" as "from 5 to the end, every 15".
 _OPEN_STEP = re.compile(r"^(\d+)/(\d+)$")
@@ -93,7 +92,7 @@ def _jitter_ms(trigger: Mapping[str, str]) -> int:
     if not (jitter := trigger.get("jitter")):
         return 0
     try:
-        return parse_duration(jitter) // _NANOS_PER_MS
+        return duration_ms(jitter)
     except ConfigurationError as error:
         raise ConfigurationError(f"cron {trigger['cron']!r}: its jitter: {error}") from None
 

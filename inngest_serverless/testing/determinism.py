@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import os
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from datetime import timedelta
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
@@ -19,9 +18,10 @@ from inngest_serverless.testing.held_logs import held
 from inngest_serverless.testing.session import Session
 from inngest_serverless.testing.shifted_clock import UsersClock
 from inngest_serverless.testing.traces import observed
+from inngest_serverless.testing.variables import variables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -136,7 +136,7 @@ class _Check:
         for later in _LATER:
             then = _trace(session, call, self._clock.later(later))
             self._compare(first, then, f"was made again when the clock had moved on by {later}", call)
-        self._compare(first, _trace(session, call, _other_container()), _CONTAINER, call)
+        self._compare(first, _trace(session, call, variables(_OF_CONTAINERS)), _CONTAINER, call)
 
     def compare_all(self, processes: list[list[list[Asked]]]) -> None:
         """Compare what was asked for on all calls in other processes.
@@ -174,20 +174,6 @@ def _namespaces(target: Target) -> tuple[dict[str, Any], ...]:
     """The global variables of functions, whose module need not be known as the user's."""
     handlers = (inspect.unwrap(function.handler) for function in functions_of(target) or ())
     return tuple(handler.__globals__ for handler in handlers if hasattr(handler, "__globals__"))
-
-
-@contextmanager
-def _other_container() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in _OF_CONTAINERS}
-    os.environ.update(_OF_CONTAINERS)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 _ADVICE = (

@@ -8,7 +8,6 @@ network between.
 from __future__ import annotations
 
 import json
-import os
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +20,7 @@ from inngest_serverless.protocol import headers as names
 from inngest_serverless.protocol.exchange import OutboundReply
 from inngest_serverless.sending import sending, signalling
 from inngest_serverless.serve import App
+from inngest_serverless.testing.variables import variables
 from inngest_serverless.transport import Transport
 
 if TYPE_CHECKING:
@@ -34,11 +34,12 @@ __all__ = ["ORIGIN", "belongs_to", "isolated"]
 # The value of INNGEST_DEV. The name can never be reached, should a request leave all the same.
 ORIGIN = "http://inngest.invalid"
 
-_VARIABLES = (
-    *("INNGEST_BASE_URL", "INNGEST_API_BASE_URL", "INNGEST_EVENT_API_BASE_URL", "INNGEST_SECRET_ARN", "INNGEST_ENV"),
-    *("INNGEST_EVENT_KEY", "INNGEST_SIGNING_KEY", "INNGEST_SIGNING_KEY_FALLBACK"),
-    *("INNGEST_SERVE_ORIGIN", "INNGEST_SERVE_PATH"),
-)
+_VARIABLES: dict[str, str | None] = {
+    **dict.fromkeys(("INNGEST_BASE_URL", "INNGEST_API_BASE_URL", "INNGEST_EVENT_API_BASE_URL", "INNGEST_SECRET_ARN")),
+    **dict.fromkeys(("INNGEST_ENV", "INNGEST_EVENT_KEY", "INNGEST_SIGNING_KEY", "INNGEST_SIGNING_KEY_FALLBACK")),
+    **dict.fromkeys(("INNGEST_SERVE_ORIGIN", "INNGEST_SERVE_PATH")),
+    "INNGEST_DEV": ORIGIN,
+}
 _DEV_SETTINGS: dict[str, Any] = {
     "api_origin": ORIGIN,
     "event_api_origin": ORIGIN,
@@ -64,7 +65,7 @@ def isolated(engine: KitEngine) -> Iterator[None]:
     _engines.append(engine)
     try:
         if len(_engines) == 1:
-            with _environment(), _replaced():
+            with variables(_VARIABLES), _replaced():
                 yield
         else:
             yield
@@ -80,22 +81,6 @@ def belongs_to(engine: KitEngine) -> Iterator[None]:
         yield
     finally:
         _calling.reset(token)
-
-
-@contextmanager
-def _environment() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in ("INNGEST_DEV", *_VARIABLES)}
-    for name in _VARIABLES:
-        os.environ.pop(name, None)
-    os.environ["INNGEST_DEV"] = ORIGIN
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 class _Rekeyed(NamedTuple):

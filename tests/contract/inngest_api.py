@@ -9,11 +9,12 @@ import hashlib
 import hmac
 import json
 import socket
-import threading
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
+
+from server_thread import ServerThread
 
 KEY = "signkey-test-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 FALLBACK_KEY = "signkey-test-fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
@@ -58,23 +59,12 @@ class Behaviour:
     received: list[Received] = field(default_factory=list)
 
 
-class InngestApi:
+class InngestApi(ServerThread):
     """A server in a thread; ``url`` serves for INNGEST_API_BASE_URL and INNGEST_EVENT_API_BASE_URL."""
 
     def __init__(self) -> None:
         self._behaviour = Behaviour()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Connection, self))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), partial(_Connection, self)))
 
     def reset(self) -> None:
         """Forget what was received, and behave well again."""

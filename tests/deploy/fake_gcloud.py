@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from textwrap import dedent
 
+from server_thread import ServerThread
 from staging import ROOT
 
 SCRIPT = ROOT / "scripts" / "deploy_gcp"
@@ -37,25 +37,14 @@ GCLOUD = """
 SYNCED = {"message": "synced", "modified": True}
 
 
-class App:
+class App(ServerThread):
     """What the function would answer: an HTTP server that says what it is told."""
 
     def __init__(self):
         self.requests = []
         self.gets = [(200, {"X-Inngest-SDK": "inngest-serverless:v1"}, {"mode": "cloud"})]
         self.put = (200, {"X-Inngest-SDK": "inngest-serverless:v1"}, SYNCED)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler_class())
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), self._handler_class()))
 
     def _handler_class(app):  # noqa: N805 - the class inside has a self of its own
         class Handler(BaseHTTPRequestHandler):

@@ -9,7 +9,7 @@ import threading
 import zipfile
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import aws_artifact
 import boto3
@@ -21,6 +21,7 @@ from moto.awslambda.models import FunctionUrlConfig, LambdaFunction
 from moto.cloudformation.responses import CloudFormationResponse
 from moto.moto_api._internal import moto_api_backend
 from moto.server import ThreadedMotoServer
+from server_thread import ServerThread
 
 from inngest_serverless.local.api import LocalApi
 from inngest_serverless.local.endpoints import lambda_endpoint
@@ -285,7 +286,7 @@ def test_messages_that_cannot_be_sent_end_in_the_dead_letter_queue(aws: Aws) -> 
 # A whole deployment: the built functions in the real Lambda runtime, and an Inngest that wants signatures.
 
 
-class Front:
+class Front(ServerThread):
     """The HTTP side of a function URL."""
 
     def __init__(self) -> None:
@@ -305,18 +306,7 @@ class Front:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
 
 
 @pytest.fixture

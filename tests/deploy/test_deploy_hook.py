@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import pytest
 from aws_artifact import ROOT
+from server_thread import ServerThread
 
 from inngest_serverless import create_function, event_trigger, inngest_lambda
 from inngest_serverless.aws import deploy_hook
@@ -29,7 +30,7 @@ STACKS = (
 )
 
 
-class Cloud:
+class Cloud(ServerThread):
     """All that the hook talks to. Each list holds replies, (status, headers, body); the last one stays."""
 
     def __init__(self):
@@ -42,20 +43,13 @@ class Cloud:
         self.asked, self.invoked, self.answers, self.registered, self.content_types = [], [], [], [], []
         self.answer_sizes = []
         self.answered = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler_class())
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self.origin = f"http://127.0.0.1:{self._server.server_port}"
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), self._handler_class()))
+        self.origin = self.url
         self.url = f"{self.origin}/api/inngest"
-
-    def __enter__(self):
-        self._thread.start()
-        return self
 
     def __exit__(self, *_):
         self.answered.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__exit__()
 
     def exchange(self, method, path, headers, body):
         self.asked.append(f"{method} {path.partition('?')[0]}")

@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from fnmatch import fnmatch
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from server_thread import ServerThread
 
 from inngest_serverless import Client, create_function, event_trigger, inngest_lambda, sign
 
@@ -124,23 +124,13 @@ def test_the_dashboard_is_published_on_this_machine_alone():
     assert SERVICES["proxy"]["profiles"] == ["public"]
 
 
-class Asked:
+class Asked(ServerThread):
     """An HTTP server in place of Inngest, which notes the paths that it is asked for."""
 
     def __init__(self):
         self.paths = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler_class())
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self.origin = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), self._handler_class()))
+        self.origin = self.url
 
     def _handler_class(asked):  # noqa: N805 - the class inside has a self of its own
         class Handler(BaseHTTPRequestHandler):

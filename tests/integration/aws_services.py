@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from moto.server import DomainDispatcherApplication, create_backend_app
+from server_thread import ServerThread
 from werkzeug.serving import make_server
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ REGION = "eu-west-1"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIDTESTS", "AWS_SECRET_ACCESS_KEY": "tests"}
 
 
-class AwsServices:
+class AwsServices(ServerThread):
     """moto's server in a thread.
 
     Attributes:
@@ -29,18 +29,8 @@ class AwsServices:
         self.calls: list[str] = []
         self.faults: dict[str, str] = {}
         self._moto = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", 0, self._application, threaded=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self.origin = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(make_server("127.0.0.1", 0, self._application, threaded=True))
+        self.origin = self.url
 
     @property
     def env(self) -> dict[str, str]:

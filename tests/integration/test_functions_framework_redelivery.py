@@ -15,6 +15,7 @@ from itertools import count
 from textwrap import dedent
 
 import pytest
+from server_thread import ServerThread
 
 from inngest_serverless.local.api import LocalApi
 from inngest_serverless.local.engine import Engine
@@ -46,7 +47,7 @@ EVENTS = """
 """
 
 
-class EventApi:
+class EventApi(ServerThread):
     """Stands before the engine's API, as a proxy does, and fails as it is told.
 
     Attributes:
@@ -58,18 +59,8 @@ class EventApi:
         self._origin = origin.removeprefix("http://")
         self.fault = None
         self.posts = 0
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler_class())
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self.origin = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), self._handler_class()))
+        self.origin = self.url
 
     def _pass_on(self, path, headers, body):
         connection = HTTPConnection(self._origin, timeout=10)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import linear_regression
 
+from inngest_serverless.local.processes import session_members
+
 
 @dataclass
 class ProcessWatch:
@@ -50,14 +52,13 @@ class ProcessWatch:
 
 def workers(leader: int) -> list[int]:
     """The Python processes of a session, but for its leader."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            session = int(stat.read_text(errors="replace").rpartition(")")[2].split()[3])
-            command = (stat.parent / "cmdline").read_bytes().decode(errors="replace")
-        except (OSError, ValueError):
-            continue
-        # A process ID says nothing of its age: they start again from the bottom.
-        if session == leader and "python" in command and int(stat.parent.name) != leader:
-            found.append(int(stat.parent.name))
-    return found
+    # A process ID says nothing of its age: they start again from the bottom.
+    members = (pid for pid in session_members(leader) if pid != leader)
+    return [pid for pid in members if b"python" in _command(pid)]
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it has ended meanwhile
+        return b""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from inngest_serverless.clock import now_millis
 from inngest_serverless.errors import InngestError
 from inngest_serverless.local.dev.deadline import within
 from inngest_serverless.local.gateway import from_lambda_reply, to_lambda_event
@@ -57,9 +57,9 @@ class LambdaGateway:
         limits = self._limits
         if len(body) > limits.body_bytes:
             return self._refuse("body", f"the body has {len(body):,} bytes, and may have {limits.body_bytes:,}")
-        now_millis, request_id = int(time.time() * 1000), str(uuid4())
+        request_id = str(uuid4())
         event = to_lambda_event(
-            self._trigger, method, url, headers, body, stage=self._stage, now_millis=now_millis, request_id=request_id
+            self._trigger, method, url, headers, body, stage=self._stage, now_millis=now_millis(), request_id=request_id
         )
         if (size := _size(event)) > limits.event_bytes:
             return self._refuse("event", f"the event has {size:,} bytes, and may have {limits.event_bytes:,}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from server_thread import ServerThread
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "aws"
 QUEUE = "arn:aws:sqs:eu-west-1:123456789012:signups"
@@ -31,7 +32,7 @@ def failed(response):
     return [item["itemIdentifier"] for item in response["batchItemFailures"]]
 
 
-class EventApi:
+class EventApi(ServerThread):
     """Takes events and signals; ``refuses`` says which of them not, and ``statuses`` how the next requests are answered."""
 
     def __init__(self):
@@ -40,9 +41,7 @@ class EventApi:
         self.bearers = []
         self.statuses = []
         self.refuses = lambda _event: False
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler_class())
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), self._handler_class()))
 
     @property
     def events(self):
@@ -52,15 +51,6 @@ class EventApi:
     @property
     def sizes(self):
         return [len(events) for _, events in self.requests]
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def _answer(self, path, events):
         self.keys.append(path.rpartition("/")[2])

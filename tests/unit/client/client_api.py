@@ -8,7 +8,9 @@ import struct
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
+
+from server_thread import ServerThread
 
 from inngest_serverless.client import Client
 
@@ -38,26 +40,18 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class Api:
+class Api(ServerThread):
     """Answers what ``then`` says, in turn; after that, what the real one does."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []
         self._answers: list[Answer | str] = []
         self._released = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler_class())
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), self._handler_class()))
 
     def __exit__(self, *_: object) -> None:
         self._released.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__exit__()
 
     def then(self, *answers: Answer | str) -> None:
         self._answers += answers

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from server_thread import ServerThread
 
 
 @pytest.fixture(autouse=True)
@@ -17,28 +17,17 @@ def _no_settings(monkeypatch):
             monkeypatch.delenv(name)
 
 
-class EventApi:
+class EventApi(ServerThread):
     """Takes events; ``status`` is what it answers."""
 
     def __init__(self):
         self.requests = []
         self.status = 200
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler_class())
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), self._handler_class()))
 
     @property
     def events(self):
         return [event for request in self.requests for event in request]
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def _handler_class(api):  # noqa: N805 - the class inside has a self of its own
         class Handler(BaseHTTPRequestHandler):
