@@ -6,12 +6,14 @@ Source: docs/protocol.md, section 10.
 from __future__ import annotations
 
 from inngest_serverless.errors import ConfigurationError
-from inngest_serverless.protocol.signing import SigningKey
+from inngest_serverless.protocol.signing import signing_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+    from inngest_serverless.protocol.signing import SigningKey
 
 __all__ = ["DEFAULT_MAX_BODY_SIZE", "SECRET_ARN", "Settings", "dev_server"]
 
@@ -44,10 +46,12 @@ class Settings:
         register_url: Where to register, or None for the API's own address.
         max_body_size: The largest request body taken, in bytes.
         allow_in_band_sync: Whether a signed PUT may fetch the registration.
+        allow_unsigned_sync: Whether an unsigned PUT may have the app register itself, in cloud mode.
     """
 
     __slots__ = (
         "allow_in_band_sync",
+        "allow_unsigned_sync",
         "api_origin",
         "app_id",
         "app_version",
@@ -83,6 +87,7 @@ class Settings:
     register_url: str | None
     max_body_size: int
     allow_in_band_sync: bool
+    allow_unsigned_sync: bool
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"Settings are frozen: {name} cannot be set")
@@ -111,7 +116,7 @@ class Settings:
             scheme, _, rest = self.url.partition("://")
             host, slash, tail = rest.partition("/")
             return f"{scheme}://{host}", slash + tail or "/"
-        path = self.serve_path or path
+        path = self.serve_path or _url_path(path)
         return self.serve_origin or origin, path if path.startswith("/") else f"/{path}"
 
     @classmethod
@@ -177,6 +182,7 @@ def _from_environment(environ: Mapping[str, str], wants_dev: bool | None) -> dic
         "register_url": None,
         "max_body_size": DEFAULT_MAX_BODY_SIZE,
         "allow_in_band_sync": _is_on(environ.get("INNGEST_ALLOW_IN_BAND_SYNC", "1")),
+        "allow_unsigned_sync": _is_on(environ.get("INNGEST_ALLOW_UNSIGNED_SYNC", "1")),
     }
 
 
@@ -191,12 +197,17 @@ def _origin(value: str | None, default: str) -> str:
     return value.rstrip("/") if value else default
 
 
+def _url_path(path: str) -> str:
+    """A path that a client asked for, decoded or not, as a part of a URL: what would end the path there is encoded."""
+    from urllib.parse import quote
+
+    return quote(path, safe="/%:@!$&'()*+,;=~", errors="replace")
+
+
 def _keys(environ: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, SigningKey | None]:
     names = {"signing_key": "INNGEST_SIGNING_KEY", "signing_key_fallback": "INNGEST_SIGNING_KEY_FALLBACK"}
     texts = {name: given.get(name, environ.get(variable)) for name, variable in names.items()}
-    keys = {name: SigningKey(text) if text else None for name, text in texts.items()}
-    # With nothing behind the prefix anybody could sign: that is no key.
-    return {name: key if key is not None and key.secret else None for name, key in keys.items()}
+    return {name: signing_key(text) for name, text in texts.items()}
 
 
 def _app_id(environ: Mapping[str, str], given: Mapping[str, Any]) -> str:

@@ -100,6 +100,10 @@ class _Runner:
         return self._made
 
     def run(self, invocation: Invocation) -> Reply:
+        deadline = invocation.deadline
+        return self._run(invocation) if deadline is None else deadline.run(invocation, self._run)
+
+    def _run(self, invocation: Invocation) -> Reply:
         if invocation.function.is_async:
             from inngest_serverless.engine.rendezvous import warm_loop
 

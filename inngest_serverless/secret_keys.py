@@ -14,13 +14,14 @@ from threading import Lock
 
 from inngest_serverless.config import SECRET_ARN, Settings
 from inngest_serverless.errors import ConfigurationError, TransportError
-from inngest_serverless.protocol.signing import SigningKey
+from inngest_serverless.protocol.signing import signing_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
+    from inngest_serverless.protocol.signing import SigningKey
     from inngest_serverless.sending import Renew
 
     Keys = Mapping[str, str]
@@ -168,8 +169,7 @@ def _secret(arn: str) -> KeySecret:
 
 
 def _signing_key(keys: Keys, name: str) -> SigningKey | None:
-    key = SigningKey(keys[name]) if name in keys else None
-    return key if key is not None and key.secret else None
+    return signing_key(keys.get(name))
 
 
 def _parse(value: str | bytes) -> Keys:

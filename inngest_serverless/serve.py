@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from inngest_serverless.config import Settings
+    from inngest_serverless.engine.deadline import Deadline
     from inngest_serverless.functions import Function
     from inngest_serverless.protocol.call import CallRequest
     from inngest_serverless.protocol.exchange import Outbound, Reply, Request
@@ -39,6 +40,8 @@ __all__ = ["App"]
 
 _OK, _BAD_REQUEST, _FORBIDDEN, _NOT_FOUND = 200, 400, 403, 404
 _METHOD_NOT_ALLOWED, _TOO_LARGE, _SERVER_ERROR = 405, 413, 500
+# A body of fewer characters fits everywhere, however it is written: into 1 MB as \uXXXX\uXXXX each.
+_SMALL = 64 * 1024
 
 
 class App:
@@ -124,7 +127,21 @@ class App:
             reply = error_reply(_BAD_REQUEST, "InvalidCallRequest", str(error), retry=False)
         except ConfigurationError as error:
             reply = error_reply(_SERVER_ERROR, "ConfigurationError", str(error), retry=True)
-        return self._finish(reply, key)
+        reply = self._finish(reply, key)
+        return reply if len(reply.body) < _SMALL else self._fitting(reply, key, request)
+
+    def _fitting(self, reply: Reply, key: SigningKey | None, request: Request) -> Reply:
+        """A large reply, so that it gets to the server."""
+        from inngest_serverless.protocol.limits import carried, smaller
+
+        fitting = carried(reply, request)
+        if fitting is None:
+            from logging import getLogger
+
+            reply, told = smaller(reply, request)
+            getLogger("inngest_serverless").warning("%s", told)
+            fitting = self._finish(reply, key)
+        return fitting
 
     def _finish(self, reply: Reply, key: SigningKey | None) -> Reply:
         reply.headers = {**self._headers, **reply.headers}
@@ -180,16 +197,17 @@ class App:
             except (TransportError, CallRequestError) as error:
                 message = f"the state of run {call.run_id} was not fetched: {error}"
                 return error_reply(_SERVER_ERROR, "StateNotFetched", message, retry=True)
-        return (yield self._invocation(function, call))  # type: ignore[no-any-return]
+        return (yield self._invocation(function, call, request.deadline))  # type: ignore[no-any-return]
 
-    def _invocation(self, function: Function[Any], call: CallRequest) -> Invocation:
+    def _invocation(self, function: Function[Any], call: CallRequest, deadline: Deadline | None) -> Invocation:
         sources = (*self._middleware, *function.middleware)
         if "opentelemetry.trace" in sys.modules:
             # Somebody traces: so do we.
             from inngest_serverless.tracing import with_tracing
 
             sources = with_tracing(sources)
-        return Invocation(function, call, self.settings.app_id, self._now, make_hooks(sources), self._logger)
+        hooks = make_hooks(sources)
+        return Invocation(function, call, self.settings.app_id, self._now, hooks, self._logger, deadline)
 
     # What GET does.
 

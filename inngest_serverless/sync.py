@@ -12,6 +12,7 @@ from inngest_serverless.protocol import headers as names
 from inngest_serverless.protocol.introspection import authenticated
 from inngest_serverless.protocol.registration import function_json, in_band_json, register_json
 from inngest_serverless.protocol.reply import json_reply, unauthorized_reply
+from inngest_serverless.protocol.signing import hide_keys
 from inngest_serverless.serialization import encode
 
 TYPE_CHECKING = False
@@ -28,6 +29,8 @@ __all__ = ["Sync"]
 
 _OK, _SERVER_ERROR = 200, 500
 _IN_BAND = {"in_band", "in-band"}
+_KINDS = {"cloud", "dev"}
+_MAX_MESSAGE_LENGTH = 500
 
 
 class Sync:
@@ -44,11 +47,13 @@ class Sync:
     def answer(self, request: Request, *, signed: bool) -> Generator[Outbound, OutboundReply, Reply]:
         """Answer a PUT."""
         in_band = request.headers.get(names.SYNC_KIND, "").lower() in _IN_BAND
-        if in_band and not signed:
+        settings = self._settings
+        is_known = signed or settings.is_dev or request.is_own
+        if (in_band and not signed) or not (is_known or settings.allow_unsigned_sync):
             return unauthorized_reply()
-        if in_band and self._settings.allow_in_band_sync:
+        if in_band and settings.allow_in_band_sync:
             return self._in_band(request)
-        if request.names_itself and not (signed or self._settings.is_dev or self._settings.has_address):
+        if request.names_itself and not (signed or settings.is_dev or settings.has_address):
             # Anybody could have the app registered at a host of theirs, and get its events and states.
             return _not_synced(
                 "behind a load balancer, or at a domain of its own, the app does not know its address: "
@@ -88,23 +93,32 @@ class Sync:
         )
         reply = json_reply(_OK, document)
         reply.headers[names.SYNC_KIND] = "in_band"
-        if (kind := request.headers.get(names.SERVER_KIND)) is not None:
+        if (kind := _server_kind(request)) is not None:
             reply.headers[names.EXPECTED_SERVER_KIND] = kind
         return reply
 
     def _out_of_band(self, request: Request) -> Generator[Outbound, OutboundReply, Reply]:
         origin, path = self._settings.public_address(request.origin, request.path)
-        deploy_id, kind = request.query.get("deployId"), request.headers.get(names.SERVER_KIND)
         try:
-            answer = yield from self.register(origin + path, deploy_id, kind)
+            answer = yield from self.register(origin + path, request.query.get("deployId"), _server_kind(request))
         except TransportError as error:
             return _not_synced(f"Inngest was not reached: {error}", retry=True)
         document = _object(answer)
         if not answer.ok:
             message = document.get("error") or document.get("message") or f"Inngest answered {answer.status}"
-            return _not_synced(str(message), retry=answer.status >= _SERVER_ERROR)
-        message = document.get("message") or "synced"
-        return json_reply(_OK, {"message": str(message), "modified": bool(document.get("modified"))})
+            return _not_synced(self._shown(message), retry=answer.status >= _SERVER_ERROR)
+        message = self._shown(document.get("message") or "synced")
+        return json_reply(_OK, {"message": message, "modified": bool(document.get("modified"))})
+
+    def _shown(self, message: Any) -> str:
+        """What Inngest says, for whoever asked, which may be anybody: without the token that it was sent."""
+        return hide_keys(str(message), self._settings.signing_keys)[:_MAX_MESSAGE_LENGTH]
+
+
+def _server_kind(request: Request) -> str | None:
+    """The kind of server that asks. What is neither is not passed on: anybody can send the header."""
+    kind = request.headers.get(names.SERVER_KIND)
+    return kind if kind in _KINDS else None
 
 
 def _not_synced(message: str, *, retry: bool) -> Reply:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 from inngest_serverless.aws.http_events import read_event
+from inngest_serverless.aws.triggers import find_trigger, make_timer
+from inngest_serverless.options import read_deadline
 from inngest_serverless.running import make_answer
 
 TYPE_CHECKING = False
@@ -31,7 +33,8 @@ def inngest_lambda(functions: Iterable[Function[Any]] | None = None, **options: 
         functions: The functions to serve; those that were given to ``register`` if there are none.
         **options: ``app_id``, ``app_version``, ``signing_key``, ``signing_key_fallback``, ``event_key``, ``env``,
             ``is_dev``, ``logger``, ``register_url``, ``api_base_url``, ``event_api_base_url``, ``url`` (or
-            ``serve_origin`` and ``serve_path``), ``max_body_size`` (bytes), ``middleware``, ``allow_in_band_sync``.
+            ``serve_origin`` and ``serve_path``), ``max_body_size`` (bytes), ``middleware``, ``allow_in_band_sync``,
+            ``allow_unsigned_sync``, ``deadline`` (False, or how many seconds the caller waits) and ``deadline_margin`` (seconds).
             What is not given is read from the environment.
 
     Returns:
@@ -41,13 +44,19 @@ def inngest_lambda(functions: Iterable[Function[Any]] | None = None, **options: 
         ConfigurationError: The app has no ID, a function is wrong, an option is unknown, wrong or at odds with another,
             or streaming is asked for.
 
-    Source: docs/protocol.md, sections 1 and 10.
+    Source: docs/protocol.md, sections 1 and 10, and docs/deadlines-and-limits.md.
     """
     middleware = [_made(source) for source in options.get("middleware") or ()]
     answer = make_answer(functions, FRAMEWORK, os.environ, {**options, "middleware": middleware})
 
-    def handler(event: Any, _context: Any) -> dict[str, Any]:
+    times = read_deadline(os.environ, options)
+    time_call = None if times is None else make_timer(*times)
+
+    def handler(event: Any, context: Any) -> dict[str, Any]:
         request, write = read_event(event)
+        request.trigger = trigger = find_trigger(event)
+        if time_call is not None:
+            request.deadline = time_call(event, context, trigger)
         return write(answer(request))
 
     around: Handler = handler

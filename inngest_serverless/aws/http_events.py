@@ -11,7 +11,7 @@ from inngest_serverless.protocol.exchange import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
     from inngest_serverless.protocol.exchange import Reply
@@ -31,13 +31,20 @@ def read_event(event: Any) -> tuple[Request, Writer]:
     """
     context = event.get("requestContext") if isinstance(event, dict) else None
     if isinstance(context, dict):
-        if isinstance(context.get("http"), dict):
-            return _read_v2(event, context), _write
-        if "elb" in context:
-            multi = event.get("multiValueHeaders") is not None
-            return _read_alb(event), _write_alb_multi if multi else _write_alb
-        if isinstance(event.get("httpMethod"), str):
-            return _read_v1(event, context), _write
+        try:
+            if isinstance(context.get("http"), dict):
+                return _read_v2(event, context), _write
+            if "elb" in context:
+                multi = event.get("multiValueHeaders") is not None
+                return _read_alb(event), _write_alb_multi if multi else _write_alb
+            if isinstance(event.get("httpMethod"), str):
+                return _read_v1(event, context), _write
+        except (AttributeError, TypeError):
+            # No client can bring this about, but whoever may invoke the function with events of their own.
+            raise UnsupportedEventError(
+                "this handler serves HTTP requests, but was invoked with an event that only looks like one: "
+                "a field in it is not of the type that AWS gives it"
+            ) from None
     from inngest_serverless.aws.event_kinds import describe
 
     what, advice = describe(event)
@@ -49,20 +56,23 @@ def _read_v2(event: Event, context: Event) -> Request:
     """Function URLs, and HTTP APIs with payload 2.0."""
     http = context["http"]
     return Request(
-        str(http.get("method", "")).upper(),
-        _parse_query(event.get("rawQueryString") or ""),
+        _text(http.get("method")).upper(),
+        _parse_query(_text(event.get("rawQueryString"))),
         # This payload's header names are in lower case already, but test events written by hand need not be.
         _lower(event.get("headers")),
         _body(event),
-        f"https://{context.get('domainName') or ''}",
+        f"https://{_text(context.get('domainName'))}",
         _v2_path(event, context),
+        names_itself=not context.get("domainName"),
+        # What a client sends gets into known fields only: this one is from who may invoke the function, our deploy hook.
+        is_own=event.get("deployHook") is True,
     )
 
 
 def _v2_path(event: Event, context: Event) -> str:
-    path: str = event.get("rawPath") or "/"
-    stage = context.get("stage")
-    domain = context.get("domainName") or ""
+    path = _text(event.get("rawPath")) or "/"
+    stage = _text(context.get("stage"))
+    domain = _text(context.get("domainName"))
     # Behind a custom domain the path still starts with the stage, which is no part of the public URL there.
     if stage and stage != "$default" and ".execute-api." not in domain and f"{path}/".startswith(f"/{stage}/"):
         return path[len(stage) + 1 :] or "/"
@@ -76,8 +86,9 @@ def _read_v1(event: Event, context: Event) -> Request:
         _first_values(event),
         _lower(event.get("headers")) or _first_headers(event),
         _body(event),
-        f"https://{context.get('domainName') or ''}",
-        context.get("path") or event.get("path") or "/",
+        f"https://{_text(context.get('domainName'))}",
+        _text(context.get("path") or event.get("path")) or "/",
+        names_itself=not context.get("domainName"),
     )
 
 
@@ -85,31 +96,46 @@ def _read_alb(event: Event) -> Request:
     """Load balancers, which leave the query as it was sent and do not say by which name they were reached."""
     headers = _lower(event.get("headers")) or _first_headers(event)
     query = {_unquote(key): _unquote(value) for key, value in _first_values(event).items()}
-    scheme = headers.get("x-forwarded-proto", "https")
+    scheme = "http" if headers.get("x-forwarded-proto") == "http" else "https"
     return Request(
-        str(event.get("httpMethod", "")).upper(),
+        _text(event.get("httpMethod")).upper(),
         query,
         headers,
         _body(event),
         f"{scheme}://{headers.get('host', '')}",
-        event.get("path") or "/",
+        _text(event.get("path")) or "/",
         names_itself=True,
     )
 
 
+def _text(value: Any) -> str:
+    """A field that is text if it is there; raises TypeError for anything else."""
+    if value.__class__ is str:
+        return value
+    if value is None:
+        return ""
+    raise TypeError
+
+
 def _lower(headers: Mapping[str, Any] | None) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items() if value is not None} if headers else {}
+    return {name.lower(): value for name, value in headers.items() if value.__class__ is str} if headers else {}
 
 
 def _first_headers(event: Event) -> dict[str, str]:
-    headers = event.get("multiValueHeaders") or {}
-    return {name.lower(): values[0] for name, values in headers.items() if values}
+    return {name.lower(): value for name, value in _firsts(event.get("multiValueHeaders"))}
 
 
 def _first_values(event: Event) -> dict[str, str]:
     single = event.get("queryStringParameters") or {}
-    multiple = event.get("multiValueQueryStringParameters") or {}
-    return {**single, **{key: values[0] for key, values in multiple.items() if values}}
+    texts = {name: value for name, value in single.items() if value.__class__ is str}
+    texts.update(_firsts(event.get("multiValueQueryStringParameters")))
+    return texts
+
+
+def _firsts(multiple: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    for name, values in (multiple or {}).items():
+        if values.__class__ is list and values and values[0].__class__ is str:
+            yield name, values[0]
 
 
 def _parse_query(query: str) -> dict[str, str]:
@@ -129,7 +155,7 @@ def _unquote(text: str) -> str:
 
 
 def _body(event: Event) -> str | bytes:
-    body: str = event.get("body") or ""
+    body = _text(event.get("body"))
     if event.get("isBase64Encoded"):
         from base64 import b64decode
 
@@ -141,7 +167,12 @@ def _body(event: Event) -> str | bytes:
 
 
 def _write(reply: Reply) -> dict[str, Any]:
-    return {"statusCode": reply.status, "headers": reply.headers, "body": reply.body, "isBase64Encoded": False}
+    return {
+        "statusCode": reply.status,
+        "headers": reply.headers,
+        "body": reply.body,
+        "isBase64Encoded": reply.is_base64,
+    }
 
 
 def _write_alb(reply: Reply) -> dict[str, Any]:

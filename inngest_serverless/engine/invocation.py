@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from logging import Logger
     from typing import Any
 
+    from inngest_serverless.engine.deadline import Deadline
+    from inngest_serverless.engine.interrupts import DeadlineExceeded
     from inngest_serverless.engine.plans import Senders
     from inngest_serverless.engine.rendezvous import WarmLoop
     from inngest_serverless.functions import Function
@@ -43,9 +45,10 @@ class Invocation:
         now: The clock, Unix seconds.
         hooks: The middleware of this call, or None.
         logger: Where ``ctx.logger`` writes, or None for the logger ``inngest_serverless``.
+        deadline: When it has to be answered, or None.
     """
 
-    __slots__ = ("_app_id", "_call", "_hooks", "_ledger", "_logger", "_now", "function")
+    __slots__ = ("_app_id", "_call", "_hooks", "_ledger", "_logger", "_now", "deadline", "function")
 
     def __init__(
         self,
@@ -55,8 +58,10 @@ class Invocation:
         now: Callable[[], float],
         hooks: Hooks | None = None,
         logger: Logger | None = None,
+        deadline: Deadline | None = None,
     ) -> None:
         self.function: Function[Any] = function
+        self.deadline: Deadline | None = deadline
         self._call = call
         self._app_id = app_id
         self._now = now
@@ -105,6 +110,8 @@ class Invocation:
         except Exception as error:  # noqa: BLE001 - what checking the event raises is the function's failure
             return None, error
         main = await meeting.conduct(self.function.handler(context))
+        if ledger.expired is not None:
+            return None, ledger.expired
         if ledger.report is not None or not main.done():
             return None, None
         if main.cancelled():
@@ -135,6 +142,10 @@ class Invocation:
             ledger = self._ledger
             if ledger.fault is not None:
                 raise ledger.fault  # noqa: TRY301 - as if the hook had been called here
+            if ledger.expired is not None:
+                value, error = None, ledger.expired
+                if ledger.running is not None:
+                    yield from ledger.conclude(ledger.running, None, error)
             if self._is_report():
                 yield from hooks.end(None)
                 reply = self.conclude(None, None)
@@ -150,16 +161,28 @@ class Invocation:
     def conclude(self, output: Any, error: BaseException | None) -> Reply:
         """The reply to the call: the steps to report, or else what the function returned or raised."""
         ledger = self._ledger
+        if ledger.expired is not None:
+            error = ledger.give_up()
         if ledger.report is not None:
             return steps_reply(ledger.report)
-        if ledger.target is not None and ledger.running is None:
+        if ledger.target is not None and ledger.running is None and ledger.expired is None:
             return self._target_missing(ledger.target)
         return self._final_reply(*self._settle(output, error), result_type(self.function.handler))
+
+    def expire(self, deadline: Deadline) -> DeadlineExceeded:
+        """Book that the time is up, and return what to end the user's code with."""
+        ledger = self._ledger
+        if ledger.expired is None:
+            from inngest_serverless.engine.overdue import describe_expiry
+
+            ledger.expire(describe_expiry(deadline, self.function.id, ledger.running))
+        return ledger.expired  # type: ignore[return-value]
 
     def _is_report(self) -> bool:
         """Whether the call only reports steps, or that one was not met."""
         ledger = self._ledger
-        return ledger.report is not None or (ledger.target is not None and ledger.running is None)
+        missed = ledger.target is not None and ledger.running is None and ledger.expired is None
+        return ledger.report is not None or missed
 
     def _settle(self, output: Any, error: BaseException | None) -> tuple[Any, BaseException | None]:
         """What the function came to, given what it returned or raised."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from typing import Any
 
+    from inngest_serverless.engine.interrupts import DeadlineExceeded
     from inngest_serverless.middleware import Hooks
     from inngest_serverless.protocol.call import CallRequest
     from inngest_serverless.result_types import ResultType
@@ -98,6 +99,7 @@ class Ledger:
         interrupted: Whether sync code is being left at a new step.
         passed: The hash of the step whose result was handed out last, to the code that runs now.
         fault: What a hook of the middleware raised in the midst of the user's code, or None.
+        expired: What the user's code was ended with as its time was up, or None.
     """
 
     __slots__ = (
@@ -114,6 +116,7 @@ class Ledger:
         "_places",
         "_replayed",
         "collecting",
+        "expired",
         "fault",
         "has_tasks",
         "hooks",
@@ -143,6 +146,7 @@ class Ledger:
         self._last = ""
         self.passed: str = ""
         self.fault: Exception | None = None
+        self.expired: DeadlineExceeded | None = None
         self.hooks: Hooks | None = hooks
         self.interrupted: bool = False
         self.key: str = ""
@@ -294,6 +298,17 @@ class Ledger:
         self.fault = fault
         self._close([])
 
+    def expire(self, error: DeadlineExceeded) -> None:
+        """Book that the time is up: no further step begins."""
+        self.expired = error
+        self._halted = True
+
+    def give_up(self) -> DeadlineExceeded | None:
+        """The error of a call whose time was up; the step that was running is booked with it."""
+        if self.expired is not None and self.running is not None and self.report is None:
+            self.fail(self.running, self.expired)
+        return self.expired
+
     def check(self, place: str) -> None:
         """Leave code that goes on although it is being left.
 
@@ -312,7 +327,7 @@ class Ledger:
         """Go on with the next branch; returns whether the one before was left at a new step."""
         interrupted = self.interrupted
         self.interrupted = False
-        self._halted = self.report is not None or self.running is not None
+        self._halted = self.report is not None or self.running is not None or self.expired is not None
         return interrupted
 
     def _close(self, report: list[Opcode]) -> str:

@@ -18,6 +18,7 @@ import weakref
 from contextvars import copy_context
 from inspect import CORO_CREATED, getcoroutinestate
 from selectors import DefaultSelector
+from time import monotonic
 
 from inngest_serverless.engine.ledger import REPORT, RUN
 from inngest_serverless.errors import ConfigurationError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
+    from inngest_serverless.engine.deadline import Deadline
     from inngest_serverless.engine.invocation import Invocation
     from inngest_serverless.engine.ledger import Ledger, NewStep
     from inngest_serverless.engine.plans import Senders
@@ -94,9 +96,13 @@ class WarmLoop:
         selector: Tells when the loop is about to block.
         tasks: Collects the tasks that are made.
         runner: Runs the loop.
+        meeting: Where the tasks of the call meet that runs, or None before and behind the user's code.
     """
 
     def __init__(self) -> None:
+        self.meeting: Rendezvous | None = None
+        self._deadline: Deadline | None = None
+        self._call: asyncio.Task[Reply] | None = None
         self.selector: _RestingSelector = _RestingSelector()
         self.tasks: _Tasks = _Tasks()
         selector, tasks = self.selector, self.tasks
@@ -125,10 +131,19 @@ class WarmLoop:
                 f"async function {invocation.function.id!r} was called by code that an event loop runs: "
                 "call the handler in a thread, e.g. await asyncio.to_thread(handler, event, context)"
             )
+        self._deadline = deadline = invocation.deadline
         try:
             # Not by the runner itself: it listens to SIGINT meanwhile, which costs as much as the rest of a call.
             loop = self.runner.get_loop()
-            return loop.run_until_complete(loop.create_task(invocation.run_async(send, self), context=copy_context()))
+            self._call = loop.create_task(invocation.run_async(send, self), context=copy_context())
+            if deadline is not None:
+                deadline.warm = self
+            return loop.run_until_complete(self._call)
+        except asyncio.CancelledError:
+            self._break_off()
+            if deadline is None or not deadline.has_rung:
+                raise
+            return invocation.conclude(None, invocation.expire(deadline))
         except SystemExit as error:
             # asyncio lets an exit in a task out of the loop, past everybody who waits for the task.
             self._break_off()
@@ -137,6 +152,33 @@ class WarmLoop:
             # A KeyboardInterrupt, or what a server raises in a thread whose time is up, comes out of the loop itself.
             self._break_off()
             raise
+        finally:
+            self._deadline = self._call = self.meeting = None
+
+    def expire_soon(self, deadline: Deadline) -> None:
+        """Have the loop end a call whose time is up; from a signal's handler or another thread."""
+        self.runner.get_loop().call_soon_threadsafe(self._expire, deadline)
+
+    def is_in_task(self) -> bool:
+        """Whether a task runs now, and not the loop itself."""
+        return asyncio.current_task(self.runner.get_loop()) is not None
+
+    def _expire(self, deadline: Deadline) -> None:
+        if deadline is not self._deadline or self._call is None:
+            # It has been answered meanwhile.
+            return
+        if self.meeting is not None:
+            self.meeting.expire(deadline)
+        else:
+            # A hook of the middleware.
+            deadline.invocation.expire(deadline)
+            self._call.cancel("the time of the call is up")
+
+    def grace(self, parts: int = 1) -> float:
+        """How many seconds tasks may take to clean up, so often within a call."""
+        if self._deadline is None:
+            return GRACE_SECONDS
+        return min(GRACE_SECONDS, max(self._deadline.due - monotonic(), 0.0) / 2 / parts)
 
     def jobs(self) -> int:
         """How many threads work for the loop."""
@@ -145,7 +187,7 @@ class WarmLoop:
     def _break_off(self) -> None:
         # What ends the tasks must not count as one of them.
         self.tasks.made = []
-        self.runner.run(_end_all())
+        self.runner.run(_end_all(self.grace()))
 
 
 def _close(runner: asyncio.Runner, loops: list[_Loop]) -> None:
@@ -154,12 +196,12 @@ def _close(runner: asyncio.Runner, loops: list[_Loop]) -> None:
         runner.close()
 
 
-async def _end_all() -> None:
+async def _end_all(grace: float) -> None:
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel("the call was broken off")
     if tasks:
-        await asyncio.wait(tasks, timeout=GRACE_SECONDS)
+        await asyncio.wait(tasks, timeout=grace)
 
 
 async def _contain(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, BaseException | None]:
@@ -219,6 +261,7 @@ class Rendezvous:
         self.tasks = self._warm.tasks.made = []
         main.add_done_callback(self._main_done)
         self._warm.selector.on_rest = self._rest
+        self._warm.meeting = self
         try:
             await self._finished
         finally:
@@ -226,7 +269,14 @@ class Rendezvous:
             if self._search is not None:
                 self._search.cancel()
             await self._dismiss(main)
+            self._warm.meeting = None
         return main
+
+    def expire(self, deadline: Deadline) -> None:
+        """End the user's code, whose time is up, unless it has come to its answer."""
+        if not self._finished.done():
+            deadline.invocation.expire(deadline)
+            self._finish()
 
     def forgotten(self) -> ConfigurationError | None:
         """The error of a function that ended without awaiting a step that it called, if it did."""
@@ -288,6 +338,9 @@ class Rendezvous:
     async def depart(self) -> Any:
         """Leave once the call has its answer; never returns."""
         self._finish()
+        if self.ledger.expired is not None:
+            # It is being dismissed already, and there is no time to wait for that a second time.
+            raise asyncio.CancelledError("the time of the call is up")
         await asyncio.get_running_loop().create_future()
 
     def _rest(self, timeout: float | None) -> bool:
@@ -338,7 +391,9 @@ class Rendezvous:
         """End all tasks of the call; a task that goes on after its cancellation is cancelled once more, then left."""
         self.ledger.interrupt()
         known: set[asyncio.Task[Any]] = {main, *self.tasks}
-        for turn in range(_DISMISSALS):
+        # Whose time is up is told once: what it does then is cleaning up, which is not ended a second time.
+        turns = _DISMISSALS if self.ledger.expired is None else 1
+        for turn in range(turns):
             # The end of a function may leave generators, which the loop closes in tasks of its own.
             if turn or self.tasks:
                 await asyncio.sleep(0)
@@ -352,7 +407,7 @@ class Rendezvous:
             # Most of them end at once; to wait for them costs more.
             await asyncio.sleep(0)
             if not all(task.done() for task in left):
-                await asyncio.wait(left, timeout=GRACE_SECONDS)
+                await asyncio.wait(left, timeout=self._warm.grace(turns))
             for task in left:
                 if task.done() and not task.cancelled():
                     task.exception()

@@ -109,6 +109,9 @@ def _run_body(ledger: Ledger, step: NewStep) -> None:
         error = raised
     if is_awaitable(value):
         error = returned_awaitable(value, step)
+    if ledger.expired is not None:
+        # Whatever the body made of it.
+        error = ledger.expired
     if ledger.hooks is None:
         ledger.finish(step, value, error, step.plan.kind)  # type: ignore[union-attr]
     else:

@@ -6,9 +6,12 @@ Source: docs/protocol.md, section 1, and the documentation of functions-framewor
 from __future__ import annotations
 
 import os
+from time import monotonic
 
+from inngest_serverless.engine.deadline import Deadline
 from inngest_serverless.errors import ConfigurationError
 from inngest_serverless.gcp.http_requests import read_flask, read_starlette
+from inngest_serverless.options import read_deadline
 from inngest_serverless.running import make_answer
 
 TYPE_CHECKING = False
@@ -56,9 +59,12 @@ def inngest_gcf(functions: Iterable[Function[Any]] | None = None, **options: Unp
     """
     answer = make_answer(functions, FRAMEWORK, os.environ, options)
     service = os.environ.get("K_SERVICE", "")
+    time_call = _make_timer(options)
 
     def handler(request: flask.Request) -> tuple[bytes, int, dict[str, str]]:
-        reply = answer(read_flask(request, service))
+        call = read_flask(request, service)
+        call.deadline = time_call()
+        reply = answer(call)
         return reply.body.encode(), reply.status, reply.headers
 
     return handler
@@ -94,6 +100,7 @@ def inngest_gcf_async(
 
     answer = make_answer(functions, FRAMEWORK, os.environ, options)
     service = os.environ.get("K_SERVICE", "")
+    time_call = _make_timer(options)
     # It starts no thread before the first call, so that the server may still fork.
     pool = ThreadPoolExecutor(threads, thread_name_prefix="inngest")
 
@@ -107,9 +114,25 @@ def inngest_gcf_async(
             # Nobody is there to read it; but raised, it would be an error in the logs, at any stranger's will.
             return Response(status_code=_BAD_REQUEST)
         call = read_starlette(request, body, service)
+        call.deadline = time_call()
         # The thread goes on with what the framework knows of the request, its execution ID say.
         context = copy_context()
         reply = await get_running_loop().run_in_executor(pool, lambda: context.run(answer, call))
         return Response(reply.body, reply.status, reply.headers)
 
     return handler
+
+
+def _make_timer(options: HandlerOptions) -> Callable[[], Deadline | None]:
+    """What says when a call has to be answered; it begins with the request, as the service's own timeout does."""
+    times = read_deadline(os.environ, options)
+    if times is None:
+        return lambda: None
+    waits, margin = times
+    if waits is None:
+        told = os.environ.get("CLOUD_RUN_TIMEOUT_SECONDS", "")
+        if not told.isdecimal() or not int(told):
+            return lambda: None
+        waits = int(told)
+    advice = f"the service waits for {waits:g} s, so raise its request timeout (--timeout), and INNGEST_DEADLINE if set"
+    return lambda: Deadline(monotonic() + waits, margin, advice)

@@ -4,9 +4,43 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-__all__ = ["Outbound", "OutboundReply", "Reply", "Request"]
+    from inngest_serverless.engine.deadline import Deadline
+
+__all__ = ["Outbound", "OutboundReply", "Reply", "Request", "Trigger"]
+
+
+class Trigger:
+    """What hands over requests and takes the replies: a gateway of a cloud's, with limits of its own.
+
+    Attributes:
+        name: As it is called in messages.
+        seconds: How long it waits for a reply, unless it has been told otherwise; None if as long as the function runs.
+        advice: How to have it wait longer.
+        reply_bytes: The largest reply that it takes, as its cloud's function writes it.
+        measure: How many bytes a text of a reply has there.
+        unpacks: Whether it takes bodies in base64, and with them bytes.
+    """
+
+    __slots__ = ("advice", "measure", "name", "reply_bytes", "seconds", "unpacks")
+
+    def __init__(
+        self,
+        name: str,
+        seconds: float | None,
+        advice: str,
+        reply_bytes: int,
+        measure: Callable[[str], int],
+        *,
+        unpacks: bool,
+    ) -> None:
+        self.name: str = name
+        self.seconds: float | None = seconds
+        self.advice: str = advice
+        self.reply_bytes: int = reply_bytes
+        self.measure: Callable[[str], int] = measure
+        self.unpacks: bool = unpacks
 
 
 class Request:
@@ -20,9 +54,23 @@ class Request:
         origin: ``https://host`` by which the platform says it was reached.
         path: The public path, stage or base path included.
         names_itself: Whether the origin is only what the client wrote into its Host header.
+        is_own: Whether it comes from where nobody gets by the app's URL: from its own deployment.
+        trigger: What handed it over, or None where that has no limits below the server's.
+        deadline: When it has to be answered, or None.
     """
 
-    __slots__ = ("body", "headers", "method", "names_itself", "origin", "path", "query")
+    __slots__ = (
+        "body",
+        "deadline",
+        "headers",
+        "is_own",
+        "method",
+        "names_itself",
+        "origin",
+        "path",
+        "query",
+        "trigger",
+    )
 
     def __init__(
         self,
@@ -34,8 +82,13 @@ class Request:
         path: str,
         *,
         names_itself: bool = False,
+        is_own: bool = False,
+        trigger: Trigger | None = None,
     ) -> None:
+        self.trigger: Trigger | None = trigger
+        self.deadline: Deadline | None = None
         self.names_itself: bool = names_itself
+        self.is_own: bool = is_own
         self.method: str = method
         self.query: Mapping[str, str] = query
         self.headers: Mapping[str, str] = headers
@@ -62,14 +115,22 @@ class Request:
 
 
 class Reply:
-    """What we answer: a status, headers in lower case, and a body of JSON text."""
+    """What we answer.
 
-    __slots__ = ("body", "headers", "status")
+    Attributes:
+        status: The status.
+        headers: Names in lower case.
+        body: JSON text, or base64 of what the headers say.
+        is_base64: Which of the two.
+    """
 
-    def __init__(self, status: int, headers: dict[str, str], body: str) -> None:
+    __slots__ = ("body", "headers", "is_base64", "status")
+
+    def __init__(self, status: int, headers: dict[str, str], body: str, *, is_base64: bool = False) -> None:
         self.status: int = status
         self.headers: dict[str, str] = headers
         self.body: str = body
+        self.is_base64: bool = is_base64
 
 
 class Outbound:

@@ -14,11 +14,11 @@ RUNGS = [
     {"version", "errors", "generics", "user_fields"},
     {"durations", "serialization", "annotations", "typed_json", "result_types", "clock"},
     {"protocol"},
-    {"config", "events", "flow_control", "triggers", "failures", "ai", "functions", "signatures"},
+    {"config", "events", "flow_control", "triggers", "cron_fields", "failures", "ai", "functions", "signatures"},
     {"middleware", "hooks", "encryption", "offload", "stores", "tracing", "call_span"},
     {"engine", "workflow"},
     {"inngest_api", "sync", "serve"},
-    {"transport", "options"},
+    {"transport", "connections", "plain_connections", "options"},
     {"sending", "client", "running", "forwarding", "secret_keys", "rekeying"},
     {"aws", "gcp", "local", "testing"},
     {"cli"},
@@ -32,15 +32,17 @@ STRANGERS = [{"aws", "gcp"}]
 # A step up that only type checkers see, and why it is allowed.
 FOR_TYPES = {
     ("protocol", "config"): "introspection shows settings, which it is given",
+    ("protocol", "engine"): "a request carries the time by which its call has to be answered",
     ("functions", "engine"): "a function is declared by the type of context that it takes",
 }
 
 HTTP_CLIENTS = {"httpx", "requests", "aiohttp", "urllib3"}
-HTTP_ROOMS = {"transport", "local", "testing", "cli"}
+HTTP_ROOMS = {"transport", "connections", "local", "testing", "cli"}
 ENVIRONMENT_ROOMS = {"gcp", "cli", "local", "testing"}
 ENVIRONMENT_FILES = {
     "handlers/aws_http.py": "the stack that it is deployed in names the app",
     "inngest_serverless/aws/handler.py": "makes the settings of an app",
+    "inngest_serverless/aws/reply_size.py": "goes by what the runtime goes by when it writes the reply",
     "inngest_serverless/client.py": "a client without an app makes settings of its own",
 }
 # What would make the protocol depend on more than its arguments: the clock, chance, the machine, the network.

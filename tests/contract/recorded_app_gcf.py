@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+import long_and_large_app
 import recorded_app
 import recorded_app_async
 
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 SYNC: dict[str, Any] = {"functions": recorded_app.FUNCTIONS, "app_id": recorded_app.APP_ID}
 ASYNC: dict[str, Any] = {"functions": recorded_app_async.FUNCTIONS, "app_id": recorded_app.APP_ID}
 SMALL: dict[str, Any] = {**SYNC, "max_body_size": recorded_app.SMALL_BODY}
+LARGE: dict[str, Any] = {"functions": long_and_large_app.FUNCTIONS, "app_id": recorded_app.APP_ID}
 OPTIONS = {
+    "long_and_large_app_handler": LARGE,
     "recorded_app_handler": SYNC,
     "recorded_app_async_handler": ASYNC,
     "recorded_app_handler_of_small_bodies": SMALL,
@@ -35,6 +38,9 @@ recorded_app_handler = inngest_gcf(**SYNC)
 recorded_app_async_handler = inngest_gcf(**ASYNC)
 recorded_app_handler_of_small_bodies = inngest_gcf(**SMALL)
 
+long_and_large_app_handler = inngest_gcf(**LARGE)
+
+asgi_long_and_large_app_handler = inngest_gcf_async(**LARGE)
 asgi_recorded_app_handler = inngest_gcf_async(**SYNC)
 asgi_recorded_app_async_handler = inngest_gcf_async(**ASYNC)
 asgi_recorded_app_handler_of_small_bodies = inngest_gcf_async(**SMALL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from datetime import datetime
@@ -9,13 +10,20 @@ from typing import TYPE_CHECKING
 
 from inngest_api import KEY, SIGNATURE, signature
 
+from inngest_serverless.local.gateway import HttpReply
+
 if TYPE_CHECKING:
     from adapters import Caller
 
-    from inngest_serverless.local.gateway import HttpReply
-
 _SDK = re.compile(r"inngest-serverless:v\d+\.\d+\.\d+\S*")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+def unpacked(reply: HttpReply) -> HttpReply:
+    """The reply as an HTTP client hands it on: a large one may have come compressed."""
+    if reply.headers.get("content-encoding") != "gzip":
+        return reply
+    return HttpReply(reply.status, reply.headers, gzip.decompress(reply.body))
 
 
 def check_reply(reply: HttpReply, caller: Caller, mode: str) -> None:

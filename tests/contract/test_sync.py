@@ -273,6 +273,15 @@ def test_in_band_switched_off(serve: Callable[..., Caller], api: InngestApi) -> 
     assert [request.path for request in api.received] == ["/fn/register"]
 
 
+def test_unsigned_syncs_switched_off(serve: Callable[..., Caller], api: InngestApi) -> None:
+    caller = serve(**CLOUD, INNGEST_ALLOW_UNSIGNED_SYNC="0")
+    reply = caller("PUT")
+    assert reply.status == 401
+    assert json.loads(reply.body).keys() == {"message"}
+    assert api.received == [], "a stranger had the app register itself"
+    _check_message(caller("PUT", headers=signed(caller)), caller, "cloud", 200, modified=True)
+
+
 @pytest.mark.parametrize("kind", ["dev", "cloud"])
 def test_in_band_passes_on_the_server_kind(kind: str, serve: Callable[..., Caller]) -> None:
     caller = serve(**CLOUD)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from adapters import SERVE_URL
 from inngest_api import SIGNATURE, signature
-from replies import Instant, Stack, check_compact, check_reply, check_signed
+from replies import Instant, Stack, check_compact, check_reply, check_signed, unpacked
 from transcripts import NAMES, Exchange, Transcript, load
 
 if TYPE_CHECKING:
@@ -224,10 +224,12 @@ def _replay(caller: Caller, call: Exchange, transcript: Transcript) -> tuple[Htt
         caller.set_time(int(headers[SIGNATURE].removeprefix("t=").partition("&")[0]))
         if caller.adapter.is_real:
             headers[SIGNATURE] = signature(body, caller.now(), transcript.signing_key)
+    # The server's HTTP client says so of itself, and unpacks; recordings have only what the server says.
+    headers["Accept-Encoding"] = "gzip"
     began = caller.now()
     reply = caller(call.method, SERVE_URL.removesuffix("/api/inngest") + call.path, headers, body)
     event_ts = json.loads(call.body)["event"]["ts"]
-    return reply, Replay(transcript.scenario, began, caller.now(), event_ts)
+    return unpacked(reply), Replay(transcript.scenario, began, caller.now(), event_ts)
 
 
 def _outcome(status: int, headers: Mapping[str, str], body: str | bytes) -> Outcome:

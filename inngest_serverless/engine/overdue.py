@@ -1,0 +1,147 @@
+"""What happens once the time of a call is up; loaded only then.
+
+It ends the user's code by an exception in the midst of it, but for two kinds of code: what cleans up behind such an
+exception is let end, and what books a result that is there is let book it.
+
+Source: docs/deadlines-and-limits.md.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from inngest_serverless.engine import steps
+from inngest_serverless.engine.deadline import Deadline
+from inngest_serverless.engine.interrupts import DeadlineExceeded, Interrupt
+from inngest_serverless.engine.invocation import Invocation
+from inngest_serverless.engine.ledger import Ledger
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+    from typing import Any
+
+    from inngest_serverless.engine.ledger import NewStep
+
+__all__ = ["describe_expiry", "is_to_be_let_alone", "ring"]
+
+# How often it is raised before it is raised in every turn of a loop.
+_PATIENCE = 2
+# More than that is a loop that somebody has built.
+_LONGEST_CHAIN = 1_000
+# Ours, wherever it is in the stack: from here on the answer is being made.
+_BOOKING: set[CodeType] = {
+    Ledger.finish.__code__,
+    Ledger.fail.__code__,
+    Invocation.conclude.__code__,
+}
+# Ours, where it is the innermost: just before or behind the user's code.
+_BESIDE: set[CodeType] = {
+    Deadline.run.__code__,
+    Invocation.run.__code__,
+    Invocation._execute.__code__,  # noqa: SLF001 - one engine
+    steps._run_body.__code__,  # noqa: SLF001 - one engine
+}
+
+
+def ring(deadline: Deadline, frame: FrameType | None) -> None:
+    """End what runs in this thread.
+
+    Args:
+        deadline: The call's.
+        frame: What was interrupted to get here.
+
+    Raises:
+        DeadlineExceeded: It is to end now.
+    """
+    warm = deadline.warm
+    if warm is not None:
+        if not deadline.has_rung:
+            # Whoever awaits something is ended by the loop, which may know more of them.
+            deadline.has_rung = True
+            warm.expire_soon(deadline)
+            return
+        if not warm.is_in_task():
+            return
+    if is_to_be_let_alone(sys.exception(), frame):
+        return
+    deadline.raised += 1
+    if deadline.raised >= _PATIENCE:
+        _insist(deadline, frame)
+    raise deadline.invocation.expire(deadline).with_traceback(None)
+
+
+def _insist(deadline: Deadline, frame: FrameType | None) -> None:
+    """Raise it where a loop begins anew as well: that is outside of what catches it in the loop each time."""
+    if sys.gettrace() is not None:
+        # A debugger's, or ours already.
+        return
+    from opcode import opmap
+
+    jumps = {number for name, number in opmap.items() if "JUMP_BACKWARD" in name}
+
+    def trace(frame: FrameType, event: str, _arg: object) -> Any:
+        if not deadline.is_armed():
+            sys.settrace(None)
+            return None
+        # There the interpreter lets signals in as well. It drops a trace function that raises.
+        is_jump = event == "opcode" and frame.f_code.co_code[frame.f_lasti] in jumps
+        if is_jump and not is_to_be_let_alone(sys.exception(), frame):
+            raise deadline.invocation.expire(deadline).with_traceback(None)
+        return None if event == "call" else trace
+
+    while frame is not None and frame.f_code is not Deadline.run.__code__:
+        frame.f_trace = trace
+        frame.f_trace_opcodes = True
+        frame = frame.f_back
+    # Behind the frames: Python 3.12 looks only here whether one of them wants to be told of instructions.
+    sys.settrace(trace)
+
+
+def is_to_be_let_alone(error: BaseException | None, frame: FrameType | None) -> bool:
+    """Whether some code is not to be ended now.
+
+    Args:
+        error: The exception that it handles.
+        frame: Where it is.
+    """
+    return _is_cleaning_up(error) or _is_booking(frame)
+
+
+def describe_expiry(deadline: Deadline, function_id: str, step: NewStep | None) -> DeadlineExceeded:
+    """The error that says what was ended, how long it had, and what to do.
+
+    Args:
+        deadline: The call's.
+        function_id: The function's ID.
+        step: The step that is running, or None.
+    """
+    if step is None:
+        what, way_out = f"function {function_id!r}", "move what takes long into a step: outside it runs in every call"
+    else:
+        what, way_out = f"step {step.step_id!r}", "split the step"
+    return DeadlineExceeded(
+        f"{what} was ended after {deadline.seconds:.1f} s, as its call had to be answered: {deadline.advice}, "
+        f"or {way_out}"
+    )
+
+
+def _is_cleaning_up(error: BaseException | None) -> bool:
+    """Whether it runs because one of our exceptions has ended what was before it: a ``finally``, say."""
+    for _ in range(_LONGEST_CHAIN):
+        if error is None:
+            return False
+        if isinstance(error, (DeadlineExceeded, Interrupt)) or type(error).__name__ == "CancelledError":
+            return True
+        error = error.__context__
+    return False
+
+
+def _is_booking(frame: FrameType | None) -> bool:
+    if frame is not None and frame.f_code in _BESIDE:
+        return True
+    while frame is not None and frame.f_code is not Deadline.run.__code__:
+        if frame.f_code in _BOOKING:
+            return True
+        frame = frame.f_back
+    return False

@@ -1,0 +1,478 @@
+"""Calls that are ended before their caller stops waiting: what they answer, and what is left of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+
+import pytest
+from deadline_calls import HANG_SECONDS, LEFT_MILLIS, Rings, assert_clean, call, make_handler
+from engine_server import both, function, hash_of
+
+from inngest_serverless import Middleware
+
+pytestmark = pytest.mark.usefixtures("_clean")
+
+
+@pytest.fixture
+def _clean():
+    yield
+    assert_clean()
+
+
+@pytest.fixture
+def rings(monkeypatch):
+    return Rings(monkeypatch)
+
+
+def sleep():
+    time.sleep(HANG_SECONDS)
+
+
+def loop():
+    while True:
+        pass
+
+
+def read():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(HANG_SECONDS)
+        return ours.recv(1)
+
+
+def wait_for_a_lock():
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire(timeout=HANG_SECONDS)
+
+
+def wait_for_a_thread():
+    thread = threading.Thread(target=lambda: time.sleep(1.0), daemon=True)
+    thread.start()
+    thread.join()
+
+
+def within_handlers():
+    try:
+        try:
+            raise ValueError("before")  # noqa: TRY301 - the block is what is tested
+        except ValueError:
+            time.sleep(HANG_SECONDS)
+    except Exception:  # noqa: BLE001 - as users do
+        return "swallowed"
+
+
+BODIES = [sleep, loop, read, wait_for_a_lock, wait_for_a_thread, within_handlers]
+
+
+async def async_sleep():
+    await asyncio.sleep(HANG_SECONDS)
+
+
+async def async_wait():
+    await asyncio.Event().wait()
+
+
+async def async_block():
+    time.sleep(HANG_SECONDS)  # noqa: ASYNC251 - as users do
+
+
+async def async_gather():
+    await asyncio.gather(async_sleep(), async_wait())
+
+
+ASYNC_BODIES = [async_sleep, async_wait, async_block, async_gather, loop, sleep]
+
+
+def sync_function(body, **options):
+    return function(lambda ctx: ctx.step.run("slow", body), **options)
+
+
+def async_function(body, **options):
+    async def handler(ctx):
+        return await ctx.step.run("slow", body)
+
+    return function(handler, **options)
+
+
+def function_of(kind, body, **options):
+    return (sync_function if kind == "sync" else async_function)(body, **options)
+
+
+def both_bodies(sync, async_):
+    return pytest.mark.parametrize(("kind", "body"), [("sync", sync), ("async", async_)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"), [*[("sync", body) for body in BODIES], *[("async", body) for body in ASYNC_BODIES]]
+)
+def test_a_step_is_ended_and_tried_again(kind, body):
+    handler = make_handler(function_of(kind, body))
+    for _ in range(2):
+        answer = call(handler)
+        assert (answer.op["op"], answer.headers["x-inngest-no-retry"]) == ("StepError", "false")
+        assert answer.error["name"] == "DeadlineExceeded"
+        assert answer.error["message"] == (
+            "step 'slow' was ended after 0.1 s, as its call had to be answered: raise the timeout of the Lambda "
+            "function, or split the step"
+        )
+        assert "retry-after" not in answer.headers
+
+
+@both_bodies(sleep, async_sleep)
+def test_the_stack_tells_where_it_was(kind, body):
+    stack = call(make_handler(function_of(kind, body))).error["stack"]
+    assert body.__name__ in stack
+    assert "overdue" not in stack
+
+
+@both_bodies(sleep, async_sleep)
+def test_the_last_attempt_fails_the_step(kind, body):
+    answer = call(make_handler(function_of(kind, body)), attempt=3)
+    assert (answer.op["op"], answer.headers["x-inngest-no-retry"]) == ("StepFailed", "true")
+    assert answer.error["name"] == "DeadlineExceeded"
+
+
+@both_bodies(sleep, async_sleep)
+def test_a_step_that_was_called_for_is_reported(kind, body):
+    answer = call(make_handler(function_of(kind, body)), target=hash_of("slow"))
+    assert (answer.op["op"], answer.op["id"]) == ("StepError", hash_of("slow"))
+
+
+@both
+@pytest.mark.parametrize("target", ["step", hash_of("later")])
+def test_code_outside_of_steps_fails_the_call(kind, target):
+    def sync(ctx):
+        sleep()
+        ctx.step.run("later", int)
+
+    async def async_(ctx):
+        await async_sleep()
+        await ctx.step.run("later", int)
+
+    answer = call(make_handler(function(sync if kind == "sync" else async_)), target=target)
+    assert (answer.status, answer.headers["x-inngest-no-retry"]) == (500, "false")
+    assert answer.json["name"] == "DeadlineExceeded"
+    assert answer.json["message"].startswith("function 'fn' was ended after 0.1 s")
+    assert "move what takes long into a step" in answer.json["message"]
+
+
+@both
+def test_the_next_call_in_the_same_environment_works(kind):
+    turns = iter([sleep if kind == "sync" else async_sleep, lambda: "done", lambda: "done"])
+    handler = make_handler(function_of(kind, lambda: next(turns)()))  # noqa: PLW0108 - another one each time
+    assert call(handler).op["op"] == "StepError"
+    assert call(handler).op["data"] == "done"
+    assert call(handler, left=None).op["data"] == "done"
+
+
+def test_a_finally_is_not_ended_a_second_time(rings):
+    cleaned = []
+
+    def body():
+        try:
+            sleep()
+        finally:
+            with contextlib.ExitStack() as stack:
+                stack.callback(lambda: cleaned.append("callback"))
+                rings.wait(3)
+                cleaned.append("finally")
+
+    answer = call(make_handler(sync_function(body)))
+    assert answer.error["name"] == "DeadlineExceeded"
+    assert cleaned == ["finally", "callback"]
+
+
+def test_a_context_manager_is_not_ended_a_second_time(rings):
+    cleaned = []
+
+    @contextlib.contextmanager
+    def resource():
+        try:
+            yield
+        finally:
+            rings.wait(3)
+            cleaned.append("closed")
+
+    def body():
+        with resource():
+            sleep()
+
+    call(make_handler(sync_function(body)))
+    assert cleaned == ["closed"]
+
+
+def test_an_async_finally_is_not_ended_a_second_time(rings):
+    cleaned = []
+
+    async def body():
+        try:
+            await async_sleep()
+        finally:
+            rings.wait(3)
+            await asyncio.sleep(0)
+            cleaned.append("finally")
+
+    answer = call(make_handler(async_function(body)))
+    assert answer.error["name"] == "DeadlineExceeded"
+    assert cleaned == ["finally"]
+
+
+def test_async_cleaning_up_that_takes_long_is_not_ended_a_second_time():
+    ended = []
+
+    async def body():
+        try:
+            await async_sleep()
+        finally:
+            try:
+                # More than a third of the time that there is for it, and less than all of it.
+                await asyncio.sleep(0.25)
+            except asyncio.CancelledError:
+                ended.append("again")
+
+    answer = call(make_handler(async_function(body), deadline_margin=1.1), left=1_300)
+    assert answer.error["name"] == "DeadlineExceeded"
+    assert ended == []
+
+
+def swallow_once():
+    with contextlib.suppress(BaseException):
+        sleep()
+    return "made up"
+
+
+def swallow_and_go_on():
+    with contextlib.suppress(BaseException):
+        sleep()
+    sleep()
+
+
+def swallow_for_ever():
+    while True:
+        try:  # noqa: SIM105 - as users do
+            sleep()
+        except BaseException:  # noqa: BLE001, S110 - as users do
+            pass
+
+
+def swallow_in_a_retry_loop():
+    for attempt in range(10**9):
+        try:
+            sleep()
+        except:  # noqa: E722 - as users do
+            str(attempt)
+
+
+def swallow_in_a_helper():
+    while True:
+        swallow_once()
+
+
+async def async_swallow_once():
+    with contextlib.suppress(BaseException):
+        await async_sleep()
+    return "made up"
+
+
+SWALLOWERS = [swallow_once, swallow_and_go_on, swallow_for_ever, swallow_in_a_retry_loop, swallow_in_a_helper]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [*[(kind, body) for kind in ("sync", "async") for body in SWALLOWERS], ("async", async_swallow_once)],
+)
+def test_who_swallows_it_is_ended_all_the_same(kind, body):
+    answer = call(make_handler(function_of(kind, body)))
+    assert (answer.op["op"], answer.error["name"]) == ("StepError", "DeadlineExceeded"), "what it made up is no result"
+
+
+def test_a_task_that_swallows_it_for_ever_is_left():
+    tasks = []
+    is_over = asyncio.Event()
+
+    async def body():
+        tasks.append(asyncio.current_task())
+        while not is_over.is_set():
+            with contextlib.suppress(BaseException):
+                await is_over.wait()
+
+    async def end():
+        is_over.set()
+        await asyncio.wait(tasks)
+        return "ended"
+
+    handler = make_handler(async_function(body), async_function(end, id="other"))
+    assert call(handler).error["name"] == "DeadlineExceeded"
+    assert call(handler, "other", left=None).op["data"] == "ended"
+
+
+@both
+def test_no_step_begins_once_the_time_is_up(kind):
+    begun = []
+
+    def sync(ctx):
+        swallow_once()
+        ctx.step.run("late", lambda: begun.append("late"))
+
+    async def async_(ctx):
+        await async_swallow_once()
+        await ctx.step.run("late", lambda: begun.append("late"))
+
+    answer = call(make_handler(function(sync if kind == "sync" else async_)))
+    assert (answer.status, answer.json["name"]) == (500, "DeadlineExceeded")
+    assert begun == []
+
+
+def test_a_result_that_is_being_written_is_not_lost(rings):
+    class Slow:
+        def model_dump(self, **_options):
+            rings.wait(3)
+            return "written"
+
+    answer = call(make_handler(sync_function(Slow)))
+    assert (answer.op["op"], answer.op["data"]) == ("StepRun", "written")
+
+
+def test_a_result_of_a_function_that_is_being_written_is_not_lost(rings):
+    class Slow:
+        def model_dump(self, **_options):
+            rings.wait(3)
+            return "written"
+
+    answer = call(make_handler(function(lambda _ctx: Slow())))
+    assert (answer.status, answer.json) == (200, "written")
+
+
+def test_cleaning_up_behind_a_step_is_let_end(rings):
+    cleaned = []
+
+    def handler(ctx):
+        try:
+            ctx.step.run("quick", lambda: "done")
+        finally:
+            rings.wait(3)
+            cleaned.append("finally")
+
+    answer = call(make_handler(function(handler)))
+    assert (answer.op["op"], answer.op["data"]) == ("StepRun", "done")
+    assert cleaned == ["finally"]
+
+
+def test_who_goes_on_behind_a_step_is_ended():
+    def handler(ctx):
+        with contextlib.suppress(BaseException):
+            ctx.step.run("quick", lambda: "done")
+        sleep()
+
+    answer = call(make_handler(function(handler)))
+    assert (answer.op["op"], answer.op["data"]) == ("StepRun", "done"), "the result of the step is there"
+
+
+@both
+def test_a_branch_is_ended(kind):
+    def sync(ctx):
+        ctx.group.parallel([lambda: ctx.step.run("slow", sleep)])
+
+    async def async_(ctx):
+        await asyncio.gather(ctx.step.run("slow", async_sleep))
+
+    handler = make_handler(function(sync if kind == "sync" else async_))
+    assert call(handler).error["name"] == "DeadlineExceeded"
+    assert call(handler, target=hash_of("slow")).error["name"] == "DeadlineExceeded"
+
+
+class Watch(Middleware):
+    """Keeps what came of the code."""
+
+    def __init__(self):
+        self.seen = []
+
+    def transform_output(self, output):
+        self.seen.append((output.step_id, type(output.error).__name__))
+
+    def before_response(self):
+        self.seen.append("response")
+
+
+@both_bodies(sleep, async_sleep)
+def test_middleware_is_shown_the_error_of_a_step(kind, body):
+    watch = Watch()
+    answer = call(make_handler(function_of(kind, body), middleware=[watch]))
+    assert answer.error["name"] == "DeadlineExceeded"
+    assert watch.seen == [("slow", "DeadlineExceeded"), "response"]
+
+
+@both
+def test_middleware_is_shown_the_error_of_a_function(kind):
+    watch = Watch()
+
+    async def async_(_ctx):
+        await async_sleep()
+
+    answer = call(make_handler(function(async_ if kind == "async" else lambda _ctx: sleep()), middleware=[watch]))
+    assert (answer.status, answer.json["name"]) == (500, "DeadlineExceeded")
+    assert watch.seen == [(None, "DeadlineExceeded"), "response"]
+
+
+def hang(*_args):
+    sleep()
+
+
+async def hang_async(*_args):
+    await async_sleep()
+
+
+@pytest.mark.parametrize("hook", ["transform_input", "before_execution", "after_execution", "before_response"])
+@pytest.mark.parametrize(("kind", "hanging"), [("sync", hang), ("async", hang), ("async", hang_async)])
+def test_a_hook_that_hangs_is_ended(kind, hook, hanging):
+    middleware = type("Hanging", (Middleware,), {hook: hanging})
+    answer = call(make_handler(function_of(kind, lambda: "done"), middleware=[middleware()]))
+    if hook == "before_response":
+        assert (answer.op["op"], answer.op["data"]) == ("StepRun", "done"), "the result of the step is there"
+    elif hook == "after_execution":
+        assert (answer.op["op"], answer.error["name"]) == ("StepError", "DeadlineExceeded")
+    else:
+        assert (answer.status, answer.json["name"]) == (500, "DeadlineExceeded")
+
+
+def test_a_call_within_a_call_has_the_time_of_the_outer_one():
+    inner = make_handler(sync_function(sleep, id="inner"))
+    outer = make_handler(sync_function(lambda: call(inner, "inner", left=None).body))
+    assert call(outer).error["name"] == "DeadlineExceeded"
+    outer = make_handler(sync_function(lambda: call(inner, "inner", left=50).body))
+    assert call(outer).error["name"] == "DeadlineExceeded"
+
+
+@both
+def test_ends_at_any_moment_give_an_answer(kind):
+    """Bodies that take about as long as they have: each call is answered, and none is ended by an alarm of another's."""
+
+    def count():
+        end = time.monotonic() + 0.004
+        turns = 0
+        while time.monotonic() < end:
+            turns += 1
+        return "counted"
+
+    async def count_async():
+        for _ in range(4):
+            await asyncio.sleep(0.001)
+        return "counted"
+
+    handler = make_handler(function_of(kind, count if kind == "sync" else count_async))
+    seen = set()
+    for left in [*range(1, 17)] * 8:
+        answer = call(handler, left=left)
+        if answer.status == 206:
+            seen.add(answer.op["op"])
+            assert answer.op["data"] == "counted" or answer.error["name"] == "DeadlineExceeded"
+        else:
+            assert (answer.status, answer.json["name"]) == (500, "DeadlineExceeded")
+        assert_clean()
+    assert call(handler, left=LEFT_MILLIS * 100).op["data"] == "counted"
+    assert seen, "no call came to its step: give them more time"

@@ -1,0 +1,256 @@
+"""Calls in threads that no alarm rings in, as on Cloud Functions: a watcher ends them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+from deadline_calls import HANG_SECONDS, call, in_thread, make_handler
+from engine_server import both, function
+
+from inngest_serverless import Middleware
+from inngest_serverless.engine import thread_watch
+
+
+def loop():
+    while True:
+        pass
+
+
+def wait_in_turns():
+    while True:
+        time.sleep(0.001)
+
+
+def swallow_and_go_on():
+    with contextlib.suppress(BaseException):
+        wait_in_turns()
+    wait_in_turns()
+
+
+def swallow_and_return():
+    with contextlib.suppress(BaseException):
+        wait_in_turns()
+    return "made up"
+
+
+async def async_sleep():
+    await asyncio.sleep(HANG_SECONDS)
+
+
+async def async_swallow():
+    with contextlib.suppress(BaseException):
+        await async_sleep()
+    return "made up"
+
+
+async def async_block():
+    wait_in_turns()
+
+
+BODIES = [
+    *[("sync", body) for body in (loop, wait_in_turns, swallow_and_go_on, swallow_and_return)],
+    *[("async", body) for body in (async_sleep, async_swallow, async_block, loop)],
+]
+
+
+def function_of(kind, body, **options):
+    async def async_(ctx):
+        return await ctx.step.run("slow", body)
+
+    return function(async_ if kind == "async" else lambda ctx: ctx.step.run("slow", body), **options)
+
+
+@pytest.mark.parametrize(("kind", "body"), BODIES)
+def test_a_step_is_ended_and_the_thread_goes_on(kind, body):
+    handler = make_handler(function_of(kind, body), function_of(kind, lambda: "done", id="quick"))
+
+    def calls():
+        for _ in range(2):
+            answer = call(handler)
+            assert (answer.op["op"], answer.error["name"]) == ("StepError", "DeadlineExceeded")
+            assert answer.error["message"].startswith("step 'slow' was ended after 0.1 s")
+        return call(handler, "quick", left=60_000).op["data"]
+
+    assert in_thread(calls) == "done"
+
+
+@both
+def test_code_outside_of_steps_fails_the_call(kind):
+    async def async_(_ctx):
+        await async_sleep()
+
+    handler = make_handler(function(async_ if kind == "async" else lambda _ctx: loop()))
+    answer = in_thread(lambda: call(handler))
+    assert (answer.status, answer.json["name"], answer.headers["x-inngest-no-retry"]) == (
+        500,
+        "DeadlineExceeded",
+        "false",
+    )
+
+
+def test_who_waits_in_the_operating_system_is_ended_when_that_returns():
+    ours, theirs = socket.socketpair()
+    rang = threading.Event()
+    original = thread_watch._raise_in
+
+    def notice(*args):
+        original(*args)
+        rang.set()
+        theirs.send(b"x")
+
+    def body():
+        ours.recv(1)
+        wait_in_turns()
+
+    with ours, theirs, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(thread_watch, "_raise_in", notice)
+        answer = in_thread(lambda: call(make_handler(function_of("sync", body))))
+    assert rang.is_set()
+    assert answer.error["name"] == "DeadlineExceeded"
+
+
+def test_a_finally_is_not_ended_a_second_time(monkeypatch):
+    cleaned, looked = [], []
+    original = thread_watch.is_to_be_let_alone
+
+    def look(*args):
+        looked.append(original(*args))
+        return looked[-1]
+
+    monkeypatch.setattr(thread_watch, "is_to_be_let_alone", look)
+
+    def body():
+        try:
+            wait_in_turns()
+        finally:
+            give_up = time.monotonic() + HANG_SECONDS
+            while looked.count(True) < 3 and time.monotonic() < give_up:
+                time.sleep(0.001)
+            cleaned.append("finally")
+
+    answer = in_thread(lambda: call(make_handler(function_of("sync", body))))
+    assert answer.error["name"] == "DeadlineExceeded"
+    assert cleaned == ["finally"]
+
+
+def test_a_hook_that_hangs_is_ended():
+    class Hanging(Middleware):
+        async def transform_input(self, _call):
+            await async_sleep()
+
+    answer = in_thread(lambda: call(make_handler(function_of("async", int), middleware=[Hanging()])))
+    assert (answer.status, answer.json["name"]) == (500, "DeadlineExceeded")
+
+
+def test_threads_have_their_own_time():
+    barrier = threading.Barrier(9, timeout=HANG_SECONDS)
+    quick = make_handler(function_of("sync", lambda: "done"), function_of("sync", wait_in_turns, id="slow"))
+    answers = {}
+
+    def work(number):
+        barrier.wait()
+        name, left = ("slow", 100 + 10 * number) if number % 2 else ("fn", 60_000)
+        answers[number] = call(quick, name, left=left)
+
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    barrier.wait()
+    for thread in threads:
+        thread.join(HANG_SECONDS)
+    assert {number: answer.op["op"] for number, answer in answers.items()} == {
+        number: "StepError" if number % 2 else "StepRun" for number in range(8)
+    }
+
+
+@both
+def test_ends_at_any_moment_give_an_answer(kind):
+    """Bodies that take about as long as they have: none is ended by what was meant for the call before it."""
+
+    def count():
+        end = time.monotonic() + 0.004
+        while time.monotonic() < end:
+            pass
+        return "counted"
+
+    async def count_async():
+        for _ in range(4):
+            await asyncio.sleep(0.001)
+        return "counted"
+
+    handler = make_handler(function_of(kind, count if kind == "sync" else count_async))
+
+    def calls():
+        seen = set()
+        for left in [*range(1, 17)] * 8:
+            answer = call(handler, left=left)
+            if answer.status == 206:
+                seen.add(answer.op["op"])
+                assert answer.op["data"] == "counted" or answer.error["name"] == "DeadlineExceeded"
+            else:
+                assert (answer.status, answer.json["name"]) == (500, "DeadlineExceeded")
+            # Whatever is still to be raised would be raised here, outside of any call.
+            sum(range(2_000))
+        return seen, call(handler, left=60_000).op["data"]
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.0001)
+    try:
+        seen, last = in_thread(calls)
+    finally:
+        sys.setswitchinterval(before)
+    assert last == "counted"
+    assert seen, "no call came to its step: give them more time"
+
+
+def test_a_call_within_a_call_has_the_time_of_the_outer_one():
+    inner = make_handler(function_of("sync", wait_in_turns, id="inner"))
+    outer = make_handler(function_of("sync", lambda: call(inner, "inner", left=60_000).body))
+    assert in_thread(lambda: call(outer)).error["name"] == "DeadlineExceeded"
+
+
+def test_what_comes_when_the_call_has_just_ended_stays_with_it(monkeypatch):
+    rings, raised = threading.Event(), threading.Event()
+
+    def end_too_late(watched):
+        rings.set()
+        give_up = time.monotonic() + HANG_SECONDS
+        while not watched.is_over and time.monotonic() < give_up:
+            time.sleep(0)
+        time.sleep(0.01)  # for the call to come to its end, if it does not wait for this
+        watched.deadline.has_rung = True
+        thread_watch._raise_in(watched.thread)
+        raised.set()
+
+    monkeypatch.setattr(thread_watch, "_end", end_too_late)
+
+    def calls():
+        answer = call(make_handler(function_of("sync", lambda: rings.wait(HANG_SECONDS))))
+        assert raised.wait(HANG_SECONDS)
+        return answer
+
+    assert in_thread(calls).op["data"] is True, "the result was there"
+
+
+@pytest.mark.parametrize(("is_under_way", "is_over"), [(False, False), (True, True)])
+def test_nothing_is_raised_before_and_behind_a_call(is_under_way, is_over, monkeypatch):
+    ended = []
+    monkeypatch.setattr(thread_watch, "_end", ended.append)
+    watched = SimpleNamespace(is_under_way=is_under_way, is_over=is_over, is_ringing=False)
+    thread_watch._watcher._ring(watched)
+    assert ended == []
+    assert not watched.is_ringing
+
+
+def test_the_watcher_is_one_for_all_calls():
+    handler = make_handler(function_of("sync", lambda: "done"))
+    for _ in range(3):
+        in_thread(lambda: call(handler, left=60_000))
+    assert [thread.name for thread in threading.enumerate()].count("inngest-deadlines") == 1
