@@ -40,6 +40,8 @@ __all__ = [
 
 # The server's default limit for one event.
 MAX_EVENT_BYTES = 512 * 1024
+# What a dead letter and a log line have of what may have been written by anybody.
+_MOST_CHARACTERS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Origin:
         source: Where it comes from: a queue, a topic, a table.
         id: Its ID there, which is the same however often it is delivered.
         millis: When it happened, in Unix milliseconds, or None.
-        label: What logs call it; without any of its content.
+        label: What it is called, without any of its content.
         attributes: What a dead letter says of it.
         content: What a dead letter has of it, if JSON can hold that.
     """
@@ -63,6 +65,11 @@ class Origin:
     label: str
     attributes: Mapping[str, str]
     content: Any
+
+    @property
+    def line(self) -> str:
+        """The label as a part of a log line: who wrote it cannot make it look like several."""
+        return "".join(character if character.isprintable() else "?" for character in self.label[:_MOST_CHARACTERS])
 
 
 def check_forwarder(name: str, mapping: object, dead_letter: object) -> None:
@@ -114,7 +121,10 @@ def dead_letter_event(name: str, origin: Origin, fault: Exception, number: int) 
         fault: Why that cannot be sent.
         number: How many events of the same origin come before it.
     """
-    data: dict[str, Any] = {"reason": f"{type(fault).__name__}: {fault}", "attributes": dict(origin.attributes)}
+    data: dict[str, Any] = {
+        "reason": f"{type(fault).__name__}: {fault}"[: 10 * _MOST_CHARACTERS],
+        "attributes": {key: str(value)[:_MOST_CHARACTERS] for key, value in origin.attributes.items()},
+    }
     try:
         return _identified({"name": name, "data": {**data, "data": origin.content}}, origin, number)
     except EventValidationError:
@@ -127,7 +137,7 @@ def log_dropped(logger: Logger | None, origin: Origin, fault: Exception, dead_le
 
     (logger or getLogger("inngest_serverless")).error(
         "%s is dropped%s: %s",
-        origin.label,
+        origin.line,
         f" for event {dead_letter}" if dead_letter else "",
         fault,
         exc_info=fault,

@@ -9,6 +9,7 @@ from inngest_serverless.errors import ConfigurationError, EventValidationError, 
 from inngest_serverless.events import event_list
 from inngest_serverless.protocol import headers as names
 from inngest_serverless.protocol.exchange import Outbound
+from inngest_serverless.protocol.signing import hide_keys
 from inngest_serverless.serialization import encode
 from inngest_serverless.transport import Pause, SecretOutbound
 
@@ -114,11 +115,9 @@ def _sending(
                 reply = yield from _trying(_event_request(settings, key, batch, id_seed), now, draw)
         except TransportError as error:
             raise SendEventsError(f"{len(ids)} of {len(texts)} events were sent: {error}", ids) from error
-        accepted, fault = _accepted(reply, len(batch))
+        accepted, fault = _accepted(reply, len(batch), key)
         ids += accepted
         if fault:
-            # The event API may quote the URL.
-            fault = fault.replace(key, "***")
             raise SendEventsError(f"{len(ids)} of {len(texts)} events were sent: {fault}", ids, reply.status)
     return ids
 
@@ -185,14 +184,16 @@ def signalling(
     try:
         reply = yield from _authorized(request, keys, now, draw)
         if reply.status == _UNAUTHORIZED and renew is not None and (fresh := renew(settings)) is not None:
-            reply = yield from _authorized(request, [*fresh.signing_keys], now, draw)
+            keys = [*fresh.signing_keys]
+            reply = yield from _authorized(request, keys, now, draw)
     except TransportError as error:
         raise SendEventsError(f"signal {signal!r} was not sent: {error}") from error
     if reply.status == _NOT_FOUND:
         return None
     document = _object(reply)
     if not reply.ok:
-        message = f"signal {signal!r} was not sent: the API answered {reply.status}{_said(document)}"
+        said = _said(document, lambda text: hide_keys(text, keys))
+        message = f"signal {signal!r} was not sent: the API answered {reply.status}{said}"
         raise SendEventsError(message, status=reply.status)
     answer = document.get("data")
     run_id = answer.get("run_id") if isinstance(answer, dict) else None
@@ -202,12 +203,16 @@ def signalling(
 # Requests.
 
 
-def _event_request(settings: Settings, key: str, batch: list[str], seed: str) -> Outbound:
+def _quoted(key: str) -> str:
     from urllib.parse import quote
 
+    return quote(key, safe="")
+
+
+def _event_request(settings: Settings, key: str, batch: list[str], seed: str) -> Outbound:
     # Every try of a batch has the same seed, by which the server knows that it is the same.
     headers = _headers(settings) | {names.EVENT_ID_SEED: seed}
-    url = f"{settings.event_api_origin}/e/{quote(key, safe='')}"
+    url = f"{settings.event_api_origin}/e/{_quoted(key)}"
     return SecretOutbound("POST", url, headers, f"[{','.join(batch)}]", "/e/***")
 
 
@@ -324,20 +329,23 @@ def _retry_after(reply: OutboundReply, now: float) -> float:
 # Replies.
 
 
-def _accepted(reply: OutboundReply, count: int) -> tuple[list[str], str]:
+def _accepted(reply: OutboundReply, count: int, key: str) -> tuple[list[str], str]:
     """The IDs that the event API gave, and what is wrong, "" if nothing is."""
     document = _object(reply)
     given = document.get("ids")
     # An event that was refused leaves an empty ID in its place.
     ids = [item for item in given if isinstance(item, str) and item] if isinstance(given, list) else []
     if not reply.ok:
-        return ids, f"the event API answered {reply.status}{_said(document)}"
+        # It may quote the URL.
+        said = _said(document, lambda text: text.replace(_quoted(key), "***").replace(key, "***"))
+        return ids, f"the event API answered {reply.status}{said}"
     return ids, "" if len(ids) == count else f"the event API gave {len(ids)} IDs for {count} events"
 
 
-def _said(document: Mapping[str, Any]) -> str:
+def _said(document: Mapping[str, Any], hide: Callable[[str], str]) -> str:
     fault = document.get("error") or document.get("message")
-    return f": {str(fault)[:_MAX_FAULT_LENGTH]}" if fault else ""
+    # Cut last, or a part of a key could be left.
+    return f": {hide(str(fault))[:_MAX_FAULT_LENGTH]}" if fault else ""
 
 
 def _object(reply: OutboundReply) -> Mapping[str, Any]:

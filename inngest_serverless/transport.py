@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from functools import cache
 
+from inngest_serverless.config import DEFAULT_MAX_BODY_SIZE
 from inngest_serverless.errors import ConfigurationError, TransportError
 from inngest_serverless.protocol.exchange import Outbound, OutboundReply
 
@@ -28,6 +29,8 @@ __all__ = ["Pause", "SecretOutbound", "Transport", "drive", "drive_async", "paus
 # The state of a run can be tens of megabytes; the connection itself is quick or broken.
 _TIMEOUT_SECONDS = 30.0
 _CONNECT_SECONDS = 5.0
+# As large as the largest request that is taken. What comes compressed counts as it is unpacked.
+_MOST_BYTES = DEFAULT_MAX_BODY_SIZE
 
 
 class Pause:
@@ -77,12 +80,19 @@ class Transport:
         """Send a request.
 
         Raises:
-            TransportError: There was no reply.
+            TransportError: There was no reply, or it was too large.
             ConfigurationError: The request cannot be sent at all: its URL or one of its headers is malformed.
         """
         client = self._clients.get(None) or self._open_client()
         try:
-            return _reply(client.send(_outgoing(client, request)))
+            response = client.send(_outgoing(client, request), stream=True)
+            try:
+                parts = _Parts(request)
+                for part in response.iter_bytes():
+                    parts.add(part)
+                return parts.reply(response)
+            finally:
+                response.close()
         except _failures() as error:
             # Without its cause: httpx's errors hold the request, and with it the URL.
             raise _no_reply(request, error) from None
@@ -91,12 +101,19 @@ class Transport:
         """As ``send``, in async code.
 
         Raises:
-            TransportError: There was no reply.
+            TransportError: There was no reply, or it was too large.
             ConfigurationError: The request cannot be sent at all.
         """
         client = await self._loop_client()
         try:
-            return _reply(await client.send(_outgoing(client, request)))
+            response = await client.send(_outgoing(client, request), stream=True)
+            try:
+                parts = _Parts(request)
+                async for part in response.aiter_bytes():
+                    parts.add(part)
+                return parts.reply(response)
+            finally:
+                await response.aclose()
         except _failures() as error:
             raise _no_reply(request, error) from None
 
@@ -179,9 +196,11 @@ def _forget_closed(by_loop: dict[AbstractEventLoop, Any]) -> None:
 def _outgoing(client: Client | AsyncClient, request: Outbound) -> Request:
     content = None if request.body is None else request.body.encode()
     outgoing = client.build_request(request.method, request.url, headers=request.headers, content=content)
+    # httpx logs the URL of every request, as str() has it.
     if isinstance(request, SecretOutbound):
-        # httpx logs the URL of every request, as str() has it.
         outgoing.url = _secret_url_type()(outgoing.url, request.shown_path)
+    elif outgoing.url.userinfo:
+        outgoing.url = _secret_url_type()(outgoing.url, outgoing.url.raw_path.decode())
     return outgoing
 
 
@@ -203,8 +222,22 @@ def _secret_url_type() -> Callable[[URL, str], URL]:
     return SecretURL
 
 
-def _reply(response: Response) -> OutboundReply:
-    return OutboundReply(response.status_code, response.content, response.headers)
+class _Parts:
+    """The parts of a reply's body."""
+
+    def __init__(self, request: Outbound) -> None:
+        self._request = request
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._size > _MOST_BYTES:
+            raise TransportError(f"the reply from {_host(self._request)} is over {_MOST_BYTES} bytes")
+        self._parts.append(part)
+
+    def reply(self, response: Response) -> OutboundReply:
+        return OutboundReply(response.status_code, b"".join(self._parts), response.headers)
 
 
 @cache
@@ -222,14 +255,19 @@ def _malformed() -> tuple[type[Exception], ...]:
 
 
 def _no_reply(request: Outbound, error: Exception) -> TransportError | ConfigurationError:
-    before, scheme, after = request.url.partition("://")
-    host = (after if scheme else before).partition("/")[0].rpartition("@")[2]
+    host = _host(request)
     if isinstance(error, _malformed()):
         return ConfigurationError(
             f"no request can be sent to {host!r} ({type(error).__name__}): "
             "check the settings for origins, e.g. 'https://inn.gs', and for what is not plain ASCII"
         )
     return TransportError(f"no reply from {host} ({type(error).__name__})")
+
+
+def _host(request: Outbound) -> str:
+    """The host, and never what stands before it: that may be a password."""
+    before, scheme, after = request.url.partition("://")
+    return (after if scheme else before).partition("/")[0].rpartition("@")[2]
 
 
 def pause(wanted: Pause) -> None:

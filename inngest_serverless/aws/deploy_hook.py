@@ -140,6 +140,8 @@ def _put_event(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     return {
         "version": "2.0",
+        # No request at a URL brings this along, so the app takes it for its own where it refuses unsigned syncs.
+        "deployHook": True,
         "rawPath": parts.path,
         "rawQueryString": "",
         "headers": {"host": parts.netloc},

@@ -9,6 +9,7 @@ from typing import Any
 
 __all__ = ["describe"]
 
+_MOST_CHARACTERS = 100
 _SOURCES = {
     "aws:sqs": ("an SQS batch", "forward_sqs"),
     "aws:sns": ("an SNS notification", "forward_sns"),
@@ -28,12 +29,16 @@ def describe(event: Any) -> tuple[str, str | None]:
     records = event.get("Records")
     if isinstance(records, list) and records and isinstance(records[0], dict):
         source = str(records[0].get("eventSource") or records[0].get("EventSource"))
-        what, forwarder = _SOURCES.get(source, (f"records of {source!r}", ""))
+        what, forwarder = _SOURCES.get(source, (f"records of {_shown(source)}", ""))
         return what, _own_function(forwarder)
     if "detail-type" in event:
         return "an EventBridge event", _own_function("forward_eventbridge")
-    keys = ", ".join(sorted(str(key) for key in event)[:5]) or "no keys"
+    keys = ", ".join(_shown(key) for key in sorted(map(str, event))[:5]) or "no keys"
     return f"an event with {keys}", None
+
+
+def _shown(text: str) -> str:
+    return repr(text[:_MOST_CHARACTERS])
 
 
 def _own_function(forwarder: str) -> str:

@@ -299,5 +299,5 @@ def _s3_items_in(text: str, envelope: Any, origin_of: Callable[[Any], Any]) -> l
     """The notifications in a message, or why there is none in it."""
     try:
         return _s3_items(read_s3_text(text))
-    except (ValueError, KeyError, TypeError) as fault:
+    except Exception as fault:  # noqa: BLE001 - anybody who may write to the queue may write anything
         return [Item(envelope, origin_of(envelope), fault)]

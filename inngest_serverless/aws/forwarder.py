@@ -211,7 +211,7 @@ class Forwarder:
             those = [delivery for delivery in kept if delivery.fault is fault]
             more = f" and {len(those) - 1} more" if len(those) > 1 else ""
             (self._logger or getLogger("inngest_serverless")).error(
-                "%s%s: not sent, to be delivered again: %s", those[0].items[0].origin.label, more, fault, exc_info=fault
+                "%s%s: not sent, to be delivered again: %s", those[0].items[0].origin.line, more, fault, exc_info=fault
             )
 
 

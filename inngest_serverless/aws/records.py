@@ -127,7 +127,9 @@ def eventbridge_event(event: EventBridgeEvent) -> Event[Any]:
 
 def eventbridge_origin(event: EventBridgeEvent) -> Origin:
     """Where an EventBridge event comes from. One that is replayed from an archive is to be handled again."""
-    place = ":".join([event.source, str(event.get("account")), str(event.get("region")), event.replay_name or ""])
+    place = ":".join(
+        [event.source, str(event.get("account")), str(event.get("region")), event.get("replay-name") or ""]
+    )
     event_id = str(event["id"])
     label = f"EventBridge event {event_id} ({event.detail_type}) of {event.source}"
     return _origin(place, event_id, iso_millis(event.get("time")), label, event.raw_event, eventSource=event.source)

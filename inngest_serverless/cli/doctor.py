@@ -61,6 +61,7 @@ def command(target: str | None, url: str | None, timeout: float, as_json: bool) 
         with progress(f"asking {address}"):
             endpoint = http_endpoint(timeout)
             reports["deployment"] = check_deployment(address, endpoint, environ, reports.get("target"))
+    reports = {name: report.without_passwords() for name, report in reports.items()}
     findings = [finding for report in reports.values() for finding in report.findings]
     is_ok = not any(finding.level == "problem" for finding in findings)
     if as_json:

@@ -96,9 +96,11 @@ def _origin(headers: Mapping[str, str], server_scheme: str, service: str) -> str
 
 def _names_itself(headers: Mapping[str, str]) -> bool:
     """Whether the host is only what the client wrote: a load balancer passes on any, the platform itself its own."""
-    host = _host_name(headers)
-    is_name = host.isascii() and host.replace("-", "").replace(".", "").isalnum()
-    return not (is_name and host.endswith(_OWN_DOMAINS))
+    host, _, port = headers.get("host", "").lower().partition(":")
+    is_name = f"{host}{port}".replace("-", "").replace(".", "").isalnum() and f"{host}{port}".isascii()
+    # Whoever passes a request on says so. A load balancer passes on run.app hosts as well, anybody's.
+    is_passed_on = "via" in headers
+    return is_passed_on or not (is_name and host.endswith(_OWN_DOMAINS) and (port.isdigit() or not port))
 
 
 def _host_name(headers: Mapping[str, str]) -> str:

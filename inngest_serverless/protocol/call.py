@@ -136,7 +136,9 @@ _decode = JSONDecoder(parse_constant=_refuse_constant).decode
 def _json(body: str | bytes) -> Any:
     try:
         return _decode(body if isinstance(body, str) else body.decode())
-    except (ValueError, RecursionError):
+    except RecursionError:
+        raise CallRequestError("body: nested too deeply") from None
+    except ValueError:
         raise CallRequestError("body: not JSON in UTF-8") from None
 
 

@@ -215,6 +215,13 @@ def test_an_origin_of_ones_own_is_registered(deploy, cloud):
     assert cloud.registered[0][1]["url"] == "https://api.example.com/api/inngest"
 
 
+def test_where_unsigned_syncs_are_refused_it_is_not_taken_for_a_stranger(deploy, cloud):
+    """It has no key; but who has Lambda's leave to invoke the function is no stranger."""
+    cloud.app = app(cloud, allow_unsigned_sync=False)
+    assert deploy()["Status"] == "SUCCESS"
+    assert len(cloud.registered) == 1
+
+
 def test_the_resource_stays_the_same(deploy):
     """With another ID CloudFormation would delete the old one."""
     assert deploy("Update", PhysicalResourceId="of-before")["PhysicalResourceId"] == "of-before"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 __all__ = ["Finding", "Level", "Report", "note", "ok", "problem", "warning"]
 
+_USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
 Level = Literal["ok", "note", "warning", "problem"]
 
 
@@ -46,6 +48,11 @@ class Report:
     facts: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
+    def without_passwords(self) -> Report:
+        """The report as it may be shown: an origin that is set may have a name and a password in it."""
+        findings = [Finding(**_masked(finding.to_json())) for finding in self.findings]
+        return Report(_masked(self.facts), findings)
+
 
 def ok(check: str, what: str) -> Finding:
     """All is well."""
@@ -65,3 +72,12 @@ def warning(check: str, what: str, why: str, do: str) -> Finding:
 def problem(check: str, what: str, why: str, do: str) -> Finding:
     """It does not work, or is not safe."""
     return Finding(check, "problem", what, why, do)
+
+
+def _masked(value: Any) -> Any:
+    """JSON with ``***`` in place of what stands before a URL's host."""
+    if isinstance(value, str):
+        return _USER_INFO.sub("***@", value)
+    if isinstance(value, dict):
+        return {name: _masked(part) for name, part in value.items()}
+    return [_masked(part) for part in value] if isinstance(value, list) else value

@@ -275,6 +275,14 @@ class TestDoctor:
         assert KEY.rpartition("-")[2] not in text
         assert "event-key-secret" not in text
 
+    def test_passwords_in_origins_are_not_shown(self, run, write, monkeypatch):
+        for name in ("INNGEST_DEV", "INNGEST_API_BASE_URL", "INNGEST_SERVE_ORIGIN"):
+            monkeypatch.setenv(name, "http://shop:geheim@127.0.0.1:9")
+        target = f"{write(SHOP)}:handler"
+        for text in (run("doctor", target).stdout, run("doctor", target, "--json").stdout):
+            assert "geheim" not in text
+            assert text.count("http://***@127.0.0.1:9") >= 6, "the origins themselves are to be shown"
+
     def test_target(self, run, write, monkeypatch):
         monkeypatch.setenv("INNGEST_SIGNING_KEY", KEY)
         monkeypatch.setenv("INNGEST_SERVE_ORIGIN", "http://shop.example")
