@@ -64,7 +64,7 @@ def _read_v2(event: Event, context: Event) -> Request:
         f"https://{_text(context.get('domainName'))}",
         _v2_path(event, context),
         names_itself=not context.get("domainName"),
-        # What a client sends gets into known fields only: this one is from who may invoke the function, our deploy hook.
+        # What a client sends gets into known fields only: this one is of who may invoke the function.
         is_own=event.get("deployHook") is True,
     )
 
