@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import json
+import logging
 import re
 import sys
 import types
@@ -56,8 +57,10 @@ def test_every_block_is_tried():
     assert len(BLOCKS) == 4
 
 
-def test_middleware_of_ones_own(page, caplog):
+def test_middleware_of_ones_own(page, caplog, monkeypatch):
     engine, _ = page(1)
+    # Powertools keeps the loggers of its services to itself, and some test may have had one of this name.
+    monkeypatch.setattr(logging.getLogger("shop"), "propagate", True)
     with caplog.at_level("INFO", "shop"):
         run = engine.execute({"name": "shop/order.placed", "data": {"id": "a-17", "tenant": "north"}})
     assert (run.status, run.output, run.steps) == ("completed", "charge-a-17", ["charge", "tell"])
