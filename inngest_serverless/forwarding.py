@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from inngest_serverless.errors import ConfigurationError, EventValidationError, RetryAfterError
-from inngest_serverless.events import event_list
 from inngest_serverless.functions import is_coroutine_function
+from inngest_serverless.sent_events import event_list
 from inngest_serverless.serialization import encode, json_fault
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 from inngest_serverless.errors import ConfigurationError
-from inngest_serverless.failures import FAILED_EVENT
 from inngest_serverless.protocol.registration import composite_id
 from inngest_serverless.triggers import trigger_list, types_by_event
 
@@ -106,6 +105,8 @@ class Function(Generic[R]):
         """
         if self.on_failure is None:
             return None
+        from inngest_serverless.failures import FAILED_EVENT
+
         failed = f"event.data.function_id == {_cel_text(composite_id(app_id, self.id))}"
         options = {
             "name": f"{self.name} (failure)",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from inngest_serverless.errors import TransportError
 from inngest_serverless.protocol import headers as names
-from inngest_serverless.protocol.call import parse_events, parse_memos
+from inngest_serverless.protocol.call import parse_events, parse_memos, read_json
 from inngest_serverless.protocol.exchange import Outbound
 
 TYPE_CHECKING = False
@@ -85,11 +85,9 @@ class InngestApi:
 
 
 def _document(reply: OutboundReply) -> Any:
-    from json import loads
-
     if not reply.ok:
         raise TransportError(f"Inngest answered {reply.status}")
     try:
-        return loads(reply.body)
+        return read_json(reply.body)
     except (ValueError, RecursionError):
         raise TransportError("Inngest's answer is not JSON") from None

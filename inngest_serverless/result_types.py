@@ -51,6 +51,9 @@ def result_type(source: Any) -> ResultType | None:
     """
     function = source
     if type(source) is not FunctionType or hasattr(source, "__wrapped__"):
+        if issubclass(type(source), type):
+            # Replayed steps ask again and again.
+            return _of_type(source)
         function = _innermost(source)
         if type(function) is not FunctionType:
             return None if function is None else _of_type(function)

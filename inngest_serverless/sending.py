@@ -6,10 +6,10 @@ Source: docs/protocol.md, section 9.
 from __future__ import annotations
 
 from inngest_serverless.errors import ConfigurationError, EventValidationError, SendEventsError, TransportError
-from inngest_serverless.events import event_list
 from inngest_serverless.protocol import headers as names
 from inngest_serverless.protocol.exchange import Outbound
 from inngest_serverless.protocol.signing import hide_keys
+from inngest_serverless.sent_events import event_list
 from inngest_serverless.serialization import encode
 from inngest_serverless.transport import Pause, SecretOutbound
 

@@ -9,15 +9,12 @@ from inngest_serverless.errors import OutputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import Any
 
     from inngest_serverless.typed_json import TypedJson
 
 __all__ = ["encode", "encode_output", "json_fault", "jsonable", "plain_output"]
-
-# An int of more bits has more than the 4,300 digits that Python writes as text, unless it is told otherwise.
-_MOST_BITS = 14_285
 
 
 def encode(value: Any) -> str:
@@ -26,6 +23,9 @@ def encode(value: Any) -> str:
     Raises:
         TypeError, ValueError, RecursionError: JSON cannot hold the value.
     """
+    if value.__class__ is int:
+        # The encoder makes itself ready for each value that is no text, which takes three times as long.
+        return repr(value)
     text = _encode(value)
     # A lone surrogate has no UTF-8 form; as an escape it is still valid JSON.
     return text if text.isascii() or _is_utf8(text) else _encode_ascii(value)
@@ -66,8 +66,10 @@ def plain_output(value: Any, source: str, kind: TypedJson | None) -> Any:
 
 
 def _output_error(value: Any, source: str, error: Exception) -> OutputError:
+    from inngest_serverless.json_faults import reason
+
     return OutputError(
-        f"{source} returned a value that JSON cannot hold: {_reason(value, error, 'value')}; "
+        f"{source} returned a value that JSON cannot hold: {reason(value, error, 'value')}; "
         "return JSON's own types, pydantic models, dataclasses, dates, UUIDs, Decimals or enums"
     )
 
@@ -82,7 +84,9 @@ def json_fault(value: Any, name: str) -> str | None:
     try:
         encode(value)
     except Exception as error:  # noqa: BLE001 - whatever a user's type raises, the value cannot be sent
-        return _reason(value, error, name)
+        from inngest_serverless.json_faults import reason
+
+        return reason(value, error, name)
     return None
 
 
@@ -132,50 +136,3 @@ def _is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _reason(value: Any, error: Exception, name: str) -> str:
-    try:
-        return next(_faults(value, name))
-    except (StopIteration, RecursionError):
-        return "it refers to itself or is nested too deeply" if _is_loop(error) else type(error).__name__
-    except Exception:  # noqa: BLE001 - a user's mapping may raise anything
-        return type(error).__name__
-
-
-def _is_loop(error: Exception) -> bool:
-    return isinstance(error, RecursionError) or "Circular" in str(error)
-
-
-def _faults(value: Any, path: str) -> Iterator[str]:
-    if isinstance(value, dict):
-        yield from _faults_in_dict(value, path)
-    elif isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
-            yield from _faults(item, f"{path}[{index}]")
-    elif (fault := _number_fault(value)) is not None:
-        yield f"{path} is {fault}"
-    elif not (value is None or isinstance(value, (str, int, float))):
-        try:
-            written = jsonable(value)
-        except Exception:  # noqa: BLE001 - whatever a user's type raises, the place is what matters
-            yield f"{path} is of type {type(value).__name__}"
-        else:
-            yield from _faults(written, path)
-
-
-def _faults_in_dict(value: dict[Any, Any], path: str) -> Iterator[str]:
-    for key, item in value.items():
-        if not (key is None or isinstance(key, (str, int, float))):
-            yield f"a key of type {type(key).__name__} in {path}"
-        elif (fault := _number_fault(key)) is not None:
-            yield f"a key in {path} is {fault}"
-        yield from _faults(item, f"{path}[{key!r}]" if isinstance(key, int) else f"{path}.{key}")
-
-
-def _number_fault(value: Any) -> str | None:
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):  # noqa: PLR0124 - NaN is the number unlike itself
-        return "NaN or infinite"
-    if isinstance(value, int) and value.bit_length() >= _MOST_BITS:
-        return "an int of too many digits"
-    return None

@@ -14,7 +14,6 @@ from inngest_serverless.engine.invocation import Invocation
 from inngest_serverless.errors import CallRequestError, ConfigurationError, SignatureError, TransportError
 from inngest_serverless.functions import index_functions
 from inngest_serverless.hooks import make_hooks
-from inngest_serverless.inngest_api import InngestApi
 from inngest_serverless.protocol import headers as names
 from inngest_serverless.protocol.call import parse_call
 from inngest_serverless.protocol.reply import error_reply, json_reply, unauthorized_reply
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from inngest_serverless.config import Settings
     from inngest_serverless.engine.deadline import Deadline
     from inngest_serverless.functions import Function
+    from inngest_serverless.inngest_api import InngestApi
     from inngest_serverless.protocol.call import CallRequest
     from inngest_serverless.protocol.exchange import Outbound, Reply, Request
     from inngest_serverless.protocol.signing import SigningKey
@@ -95,7 +95,7 @@ class App:
         """Go on with other keys; everything else in the settings is as it was."""
         self.settings = settings
         self._keys = settings.signing_keys
-        self._api = InngestApi(settings)
+        self._made_api: InngestApi | None = None
 
     def refuse(self, error: ConfigurationError | TransportError) -> Reply:
         """Answer a request that cannot even be authenticated, as there are no keys."""
@@ -193,7 +193,7 @@ class App:
         call.tracestate = request.headers.get(names.TRACESTATE)
         if call.use_api:
             try:
-                yield from self._api.fetch_state(call)
+                yield from self._api().fetch_state(call)
             except (TransportError, CallRequestError) as error:
                 message = f"the state of run {call.run_id} was not fetched: {error}"
                 return error_reply(_SERVER_ERROR, "StateNotFetched", message, retry=True)
@@ -232,7 +232,15 @@ class App:
         """What registers the app; a cold start that serves a call does not load it."""
         from inngest_serverless.sync import Sync
 
-        return Sync(self.settings, self._functions.values(), self.framework, self._api)
+        return Sync(self.settings, self._functions.values(), self.framework, self._api())
+
+    def _api(self) -> InngestApi:
+        """The API of the server; most calls do not ask it. It is kept, as it knows which key works."""
+        if self._made_api is None:
+            from inngest_serverless.inngest_api import InngestApi
+
+            self._made_api = InngestApi(self.settings)
+        return self._made_api
 
 
 def _body_bytes(request: Request) -> bytes:

@@ -1,36 +1,29 @@
 """Sends requests, waits, and drives the generators that ask for either.
 
-The only module that imports httpx, and only when a request is to leave.
+What makes connections is loaded when a request is to leave.
 """
 
 from __future__ import annotations
 
 import time
-from functools import cache
 
-from inngest_serverless.config import DEFAULT_MAX_BODY_SIZE
 from inngest_serverless.errors import ConfigurationError, TransportError
 from inngest_serverless.protocol.exchange import Outbound, OutboundReply
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-    from ssl import SSLContext
+    from collections.abc import Callable, Coroutine, Generator
     from typing import Any, NoReturn, TypeVar
 
-    from httpx import URL, AsyncClient, Client, Request, Response, Timeout
+    from inngest_serverless.connections import Connections
+    from inngest_serverless.plain_connections import PlainConnections
 
     R = TypeVar("R")
-    Keeper = AsyncGenerator[None, None]
 
 __all__ = ["Pause", "SecretOutbound", "Transport", "drive", "drive_async", "pause", "pause_async"]
 
 # The state of a run can be tens of megabytes; the connection itself is quick or broken.
 _TIMEOUT_SECONDS = 30.0
-_CONNECT_SECONDS = 5.0
-# As large as the largest request that is taken. What comes compressed counts as it is unpacked.
-_MOST_BYTES = DEFAULT_MAX_BODY_SIZE
 
 
 class Pause:
@@ -61,10 +54,7 @@ class SecretOutbound(Outbound):
 
 
 class Transport:
-    """Pooled connections, made on first use and kept for warm calls: one pool for sync code, one for each loop.
-
-    Those of sync code are closed when the transport is dropped or the interpreter exits, those of a loop when it shuts
-    down.
+    """What sends requests: connections that are made on first use and kept for warm calls.
 
     Args:
         timeout: Seconds to wait for a reply.
@@ -72,9 +62,7 @@ class Transport:
 
     def __init__(self, timeout: float = _TIMEOUT_SECONDS) -> None:
         self._timeout = timeout
-        self._clients: dict[None, Client] = {}
-        self._loop_clients: dict[AbstractEventLoop, tuple[AsyncClient, Keeper]] = {}
-        self._farewell: object = None
+        self._made: dict[None, Connections | PlainConnections] = {}
 
     def send(self, request: Outbound) -> OutboundReply:
         """Send a request.
@@ -83,19 +71,7 @@ class Transport:
             TransportError: There was no reply, or it was too large.
             ConfigurationError: The request cannot be sent at all: its URL or one of its headers is malformed.
         """
-        client = self._clients.get(None) or self._open_client()
-        try:
-            response = client.send(_outgoing(client, request), stream=True)
-            try:
-                parts = _Parts(request)
-                for part in response.iter_bytes():
-                    parts.add(part)
-                return parts.reply(response)
-            finally:
-                response.close()
-        except _failures() as error:
-            # Without its cause: httpx's errors hold the request, and with it the URL.
-            raise _no_reply(request, error) from None
+        return self._connections.send(request)
 
     async def send_async(self, request: Outbound) -> OutboundReply:
         """As ``send``, in async code.
@@ -104,170 +80,27 @@ class Transport:
             TransportError: There was no reply, or it was too large.
             ConfigurationError: The request cannot be sent at all.
         """
-        client = await self._loop_client()
+        return await self._connections.send_async(request)
+
+    @property
+    def _connections(self) -> Connections | PlainConnections:
+        return self._made.get(None) or self._make()
+
+    def _make(self) -> Connections | PlainConnections:
+        # Most calls send nothing, and a cold start loads what it needs.
+        made: Connections | PlainConnections
         try:
-            response = await client.send(_outgoing(client, request), stream=True)
-            try:
-                parts = _Parts(request)
-                async for part in response.aiter_bytes():
-                    parts.add(part)
-                return parts.reply(response)
-            finally:
-                await response.aclose()
-        except _failures() as error:
-            raise _no_reply(request, error) from None
+            from inngest_serverless.connections import Connections
 
-    def _open_client(self) -> Client:
-        from httpx import Client
+            made = Connections(self._timeout)
+        except ModuleNotFoundError as error:
+            if error.name != "httpx":
+                raise
+            from inngest_serverless.plain_connections import PlainConnections
 
-        self._prepare_farewell()
-        # Threads may come here together: the first one's client is everybody's.
-        return self._clients.setdefault(None, Client(verify=_trusted(), timeout=self._timeouts()))
-
-    async def _loop_client(self) -> AsyncClient:
-        # A connection belongs to the loop it was opened on.
-        from asyncio import get_running_loop
-
-        loop = get_running_loop()
-        client, _ = self._loop_clients.get(loop, (None, None))
-        if client is None or client.is_closed:
-            from httpx import AsyncClient
-
-            self._prepare_farewell()
-            _forget_closed(self._loop_clients)
-            client = AsyncClient(verify=_trusted(), timeout=self._timeouts())
-            keeper = _open_until_shutdown(client)
-            self._loop_clients[loop] = client, keeper
-            await anext(keeper)
-            await _close_dropped(loop)
-        return client
-
-    def _prepare_farewell(self) -> None:
-        if self._farewell is None:
-            from weakref import finalize
-
-            self._farewell = finalize(self, _leave, self._clients, self._loop_clients)
-
-    def _timeouts(self) -> Timeout:
-        from httpx import Timeout
-
-        return Timeout(self._timeout, connect=min(_CONNECT_SECONDS, self._timeout))
-
-
-@cache
-def _trusted() -> SSLContext:
-    # Reading the certificates takes longer than most requests, and would block a loop each time.
-    from httpx import create_ssl_context
-
-    return create_ssl_context()
-
-
-async def _open_until_shutdown(client: AsyncClient) -> Keeper:
-    # A loop finishes the async generators that it knows before it closes.
-    try:
-        yield
-    finally:
-        await client.aclose()
-
-
-# What dropped transports have left open: closed by the next one that comes to the same loop, or with the loop.
-_dropped: dict[AbstractEventLoop, list[Keeper]] = {}
-
-
-def _leave(clients: dict[None, Client], loop_clients: dict[AbstractEventLoop, tuple[AsyncClient, Keeper]]) -> None:
-    for client in list(clients.values()):
-        client.close()
-    for loop, (_, keeper) in list(loop_clients.items()):
-        _dropped.setdefault(loop, []).append(keeper)
-
-
-async def _close_dropped(loop: AbstractEventLoop) -> None:
-    _forget_closed(_dropped)
-    for keeper in _dropped.pop(loop, ()):
-        await keeper.aclose()
-
-
-def _forget_closed(by_loop: dict[AbstractEventLoop, Any]) -> None:
-    for loop in list(by_loop):
-        if loop.is_closed():
-            by_loop.pop(loop, None)
-
-
-def _outgoing(client: Client | AsyncClient, request: Outbound) -> Request:
-    content = None if request.body is None else request.body.encode()
-    outgoing = client.build_request(request.method, request.url, headers=request.headers, content=content)
-    # httpx logs the URL of every request, as str() has it.
-    if isinstance(request, SecretOutbound):
-        outgoing.url = _secret_url_type()(outgoing.url, request.shown_path)
-    elif outgoing.url.userinfo:
-        outgoing.url = _secret_url_type()(outgoing.url, outgoing.url.raw_path.decode())
-    return outgoing
-
-
-@cache
-def _secret_url_type() -> Callable[[URL, str], URL]:
-    from httpx import URL
-
-    class SecretURL(URL):
-        def __init__(self, url: URL, shown_path: str) -> None:
-            super().__init__(url)
-            self._shown = f"{url.scheme}://{url.netloc.decode()}{shown_path}"
-
-        def __str__(self) -> str:
-            return self._shown
-
-        def __repr__(self) -> str:
-            return f"URL({self._shown!r})"
-
-    return SecretURL
-
-
-class _Parts:
-    """The parts of a reply's body."""
-
-    def __init__(self, request: Outbound) -> None:
-        self._request = request
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    def add(self, part: bytes) -> None:
-        self._size += len(part)
-        if self._size > _MOST_BYTES:
-            raise TransportError(f"the reply from {_host(self._request)} is over {_MOST_BYTES} bytes")
-        self._parts.append(part)
-
-    def reply(self, response: Response) -> OutboundReply:
-        return OutboundReply(response.status_code, b"".join(self._parts), response.headers)
-
-
-@cache
-def _failures() -> tuple[type[Exception], ...]:
-    from httpx import HTTPError
-
-    return (HTTPError, *_malformed())
-
-
-@cache
-def _malformed() -> tuple[type[Exception], ...]:
-    from httpx import InvalidURL, LocalProtocolError, UnsupportedProtocol
-
-    return (InvalidURL, LocalProtocolError, UnsupportedProtocol, UnicodeError)
-
-
-def _no_reply(request: Outbound, error: Exception) -> TransportError | ConfigurationError:
-    host = _host(request)
-    if isinstance(error, _malformed()):
-        return ConfigurationError(
-            f"no request can be sent to {host!r} ({type(error).__name__}): "
-            "check the settings for origins, e.g. 'https://inn.gs', and for what is not plain ASCII"
-        )
-    return TransportError(f"no reply from {host} ({type(error).__name__})")
-
-
-def _host(request: Outbound) -> str:
-    """The host, and never what stands before it: that may be a password."""
-    before, scheme, after = request.url.partition("://")
-    return (after if scheme else before).partition("/")[0].rpartition("@")[2]
+            made = PlainConnections(self._timeout)
+        # Threads may come here together: the first one's connections are everybody's.
+        return self._made.setdefault(None, made)
 
 
 def pause(wanted: Pause) -> None:

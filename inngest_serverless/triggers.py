@@ -17,22 +17,6 @@ else:
 
 __all__ = ["Trigger", "cron_trigger", "event_trigger"]
 
-_CRON_FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day of month", 1, 31), ("month", 1, 12), ("day of week", 0, 6))
-_CRON_NAMES = {
-    "month": ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
-    "day of week": ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"],
-}
-# What cron programs call them; the server takes fields only.
-_CRON_WORDS = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
-
 _MOST_TRIGGERS = 10
 
 
@@ -98,7 +82,10 @@ def cron_trigger(cron: str, jitter: str | int | timedelta | None = None) -> Trig
     """
     if not isinstance(cron, str):
         raise ConfigurationError(f"cron_trigger needs text such as '0 12 * * 5', not {type(cron).__name__}")
-    if (fault := _cron_fault(cron)) is not None:
+    # Most functions have no schedule, and a cold start loads what it needs.
+    from inngest_serverless.cron_fields import cron_fault
+
+    if (fault := cron_fault(cron)) is not None:
         raise ConfigurationError(f"cron {cron!r}: {fault}; write five fields, e.g. '0 12 * * 5' for Fridays at 12:00")
     if jitter is None:
         return Trigger(cron=cron)
@@ -157,38 +144,3 @@ class _EventTypes(Types):
             return super().get(name, default)
         fitting = [known for known in self if known and known.endswith("*") and name.startswith(known[:-1])]
         return self[max(fitting, key=len)] if fitting else default
-
-
-def _cron_fault(cron: str) -> str | None:
-    fields = cron.split()
-    if fields and fields[0].startswith(("TZ=", "CRON_TZ=")):
-        fields = fields[1:]
-    if len(fields) == 1 and fields[0] in _CRON_WORDS:
-        return f"Inngest takes no {fields[0]}, write {_CRON_WORDS[fields[0]]!r}"
-    if fields and fields[0].startswith("@"):
-        return f"Inngest takes no {fields[0]}"
-    if len(fields) != len(_CRON_FIELDS):
-        return f"it has {len(fields)} fields"
-    for text, (name, low, high) in zip(fields, _CRON_FIELDS, strict=True):
-        if not all(_is_cron_part(part, name, low, high) for part in text.split(",")):
-            return f"the {name} {text!r} is not in {low}-{high}"
-    return None
-
-
-def _is_cron_part(part: str, name: str, low: int, high: int) -> bool:
-    span, slash, step = part.partition("/")
-    if slash and not (step.isascii() and step.isdigit() and int(step) > 0):
-        return False
-    if span in {"*", "?"}:
-        return True
-    start, dash, end = span.partition("-")
-    first = _cron_number(start, name)
-    last = _cron_number(end, name) if dash else first
-    return first is not None and last is not None and low <= first <= last <= high
-
-
-def _cron_number(text: str, name: str) -> int | None:
-    names = _CRON_NAMES.get(name, [])
-    if text.upper() in names:
-        return names.index(text.upper()) + (name == "month")
-    return int(text) if text.isascii() and text.isdigit() else None

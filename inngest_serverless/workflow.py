@@ -9,7 +9,7 @@ There is one path through the blocks, a coroutine. In a workflow without ``async
 
 from __future__ import annotations
 
-from inngest_serverless.engine.plans import plan_sleep, plan_wait_for_event
+from inngest_serverless.engine.server_plans import plan_sleep, plan_wait_for_event
 from inngest_serverless.errors import ConfigurationError
 from inngest_serverless.events import Event
 from inngest_serverless.functions import Function, create_function, is_coroutine_function

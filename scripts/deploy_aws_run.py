@@ -13,13 +13,14 @@ import tomllib
 from pathlib import Path
 from typing import Any, NoReturn
 
+from lambda_compile import compile_command, find_python
+
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
 CONFIG = ROOT / "samconfig.toml"
 TOOLS = ROOT / ".tools" / "aws" / "bin"
 FUNCTIONS = ("ServeFunction", "SyncFunction", "ForwardFunction")
 VERSION_LENGTH = 64  # as template.yaml has it
-TASK_ROOT = "/var/task"  # where Lambda has the code, for tracebacks to name
 EMPTY = '""'  # sam leaves a parameter out that has nothing behind the equals sign
 KEYS = ("INNGEST_SIGNING_KEY", "INNGEST_SIGNING_KEY_FALLBACK", "INNGEST_EVENT_KEY")
 EPILOG = """
@@ -45,7 +46,7 @@ def main() -> int:
     parameters.setdefault("Revision", digest(parameters))
     overrides = ["--parameter-overrides", *(f"{name}={value or EMPTY}" for name, value in parameters.items())]
     runtime = parameters.get("PythonRuntime") or default_runtime()
-    python = runtime if arguments.dry_run else find_python(runtime, needed=not arguments.use_container)
+    python = runtime if arguments.dry_run else runtime_python(runtime, needed=not arguments.use_container)
     common = ["--config-file", str(CONFIG), "--config-env", arguments.environment]
 
     container = ["--use-container"] if arguments.use_container else []
@@ -160,28 +161,15 @@ def find_sam() -> str:
     return found or fail("there is no sam: run scripts/setup --aws, or install aws-sam-cli")
 
 
-def find_python(runtime: str, *, needed: bool) -> str | None:
+def runtime_python(runtime: str, *, needed: bool) -> str | None:
     """An interpreter of the version that a Lambda runtime has, which sam looks for in the same places."""
-    for name in (runtime, "python3", "python"):
-        path = shutil.which(name)
-        command = [path or "", "-c", "import sys; print('python%d.%d' % sys.version_info[:2])"]
-        if path and subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() == runtime:
-            return path
-    if needed:
+    path = find_python(runtime)
+    if path is None and needed:
         fail(
             f"{runtime} is not on PATH: install it, build in Docker (--use-container), "
             f"or deploy the Python that you have (--set PythonRuntime=python3.{sys.version_info.minor})"
         )
-    return None
-
-
-def compile_command(python: str, folder: Path) -> list[str]:
-    """Compiles an artifact: Lambda cannot write bytecode, so that each cold start would compile what it imports.
-
-    The bytecode is not compared with the time of its source, which packing changes.
-    """
-    places = ["-s", str(folder), "-p", TASK_ROOT]
-    return [python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", *places, str(folder)]
+    return path
 
 
 def describe_secret(name: str, where: list[str]) -> list[str]:

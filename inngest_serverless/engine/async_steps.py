@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from inngest_serverless.ai import Model
     from inngest_serverless.engine.ledger import Ledger
-    from inngest_serverless.engine.plans import FetchReply, Senders, Signal
+    from inngest_serverless.engine.plans import Senders
     from inngest_serverless.engine.rendezvous import Rendezvous
+    from inngest_serverless.engine.server_plans import FetchReply, Signal
     from inngest_serverless.events import Event
     from inngest_serverless.functions import Function
 
@@ -66,6 +67,7 @@ async def _carry_out(
         if ledger.hooks is not None and not ledger.is_replaying():
             await meeting.begin_hooks(ledger.hooks)
         return read(found, step_id, source)
+    meeting.check_given(args)
     found.plan = planned(step_id, plan, args)
     if ledger.hooks is not None:
         await meeting.begin_hooks(ledger.hooks)

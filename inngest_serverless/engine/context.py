@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from inngest_serverless.events import Event
-from inngest_serverless.failures import RunFailure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from inngest_serverless.engine.groups import AsyncGroup, Group
     from inngest_serverless.engine.ledger import Ledger
     from inngest_serverless.engine.steps import Step
+    from inngest_serverless.failures import RunFailure
     from inngest_serverless.functions import Function
     from inngest_serverless.protocol.call import CallRequest
 
@@ -61,7 +61,11 @@ class _CallContext(Generic[E]):
     def failure(self) -> RunFailure | None:
         """The failed run, in an ``on_failure`` handler; None in any other function."""
         types = self._failed_event_types
-        return None if types is None else RunFailure(self.event.data, types)
+        if types is None:
+            return None
+        from inngest_serverless.failures import RunFailure
+
+        return RunFailure(self.event.data, types)
 
     @property
     def logger(self) -> LoggerAdapter[Logger]:

@@ -10,6 +10,7 @@ from inngest_serverless.engine.ledger import Ledger
 from inngest_serverless.engine.plans import close_awaitable, is_awaitable
 from inngest_serverless.engine.steps import Step
 from inngest_serverless.errors import ConfigurationError, NestedStepError
+from inngest_serverless.protocol.headers import REPLAYED
 from inngest_serverless.protocol.reply import error_reply, failed_reply, returned_reply, steps_reply
 from inngest_serverless.result_types import result_type
 from inngest_serverless.serialization import encode_output, plain_output
@@ -110,6 +111,7 @@ class Invocation:
         except Exception as error:  # noqa: BLE001 - what checking the event raises is the function's failure
             return None, error
         main = await meeting.conduct(self.function.handler(context))
+        forgotten = meeting.forgotten()
         if ledger.expired is not None:
             return None, ledger.expired
         if ledger.report is not None or not main.done():
@@ -117,7 +119,12 @@ class Invocation:
         if main.cancelled():
             return None, meeting.Cancelled("the function was cancelled")
         value, raised = main.result()
-        return value, raised or meeting.forgotten()
+        if forgotten is not None and raised is not None:
+            if not isinstance(raised, (TypeError, AttributeError)) or "coroutine" not in str(raised):
+                return None, raised
+            # It has gone on with the step itself, as if that were its result.
+            forgotten.__cause__ = raised
+        return value, forgotten or raised
 
     def _with_hooks(self, hooks: Hooks) -> Generator[Any, Any, Reply]:
         """The function within its middleware; yields what has to be awaited, and EXECUTE for the function itself."""
@@ -164,7 +171,10 @@ class Invocation:
         if ledger.expired is not None:
             error = ledger.give_up()
         if ledger.report is not None:
-            return steps_reply(ledger.report)
+            reply = steps_reply(ledger.report)
+            if ledger.replayed is not None:
+                reply.headers[REPLAYED] = str(ledger.replayed)
+            return reply
         if ledger.target is not None and ledger.running is None and ledger.expired is None:
             return self._target_missing(ledger.target)
         return self._final_reply(*self._settle(output, error), result_type(self.function.handler))

@@ -181,10 +181,16 @@ class Ledger:
         ids = self._ids
         self.key = key = hash_id(ids.take(step_id))
         memo = self._memos.get(key, _UNKNOWN)
-        if memo is _UNKNOWN or _is_open(memo):
+        # Most memos are seen not to be open without a call.
+        if memo is _UNKNOWN or (memo.__class__ is dict and "input" in memo and _is_open(memo)):
             return NewStep(key, step_id, ids.index)
         self._replayed += 1
         return memo
+
+    @property
+    def replayed(self) -> int | None:
+        """How many results the code has asked for, where it has left some aside; None if it has asked for all."""
+        return self._replayed if self._replayed < len(self._memos) else None
 
     def seed(self) -> tuple[int, str]:
         """Milliseconds and a text that belong to the step asked for last, the same on every try."""

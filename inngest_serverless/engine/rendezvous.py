@@ -16,7 +16,7 @@ import asyncio
 import threading
 import weakref
 from contextvars import copy_context
-from inspect import CORO_CREATED, getcoroutinestate
+from inspect import CORO_CREATED, getcoroutinestate, iscoroutine
 from selectors import DefaultSelector
 from time import monotonic
 
@@ -26,6 +26,7 @@ from inngest_serverless.errors import ConfigurationError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from types import CoroutineType
     from typing import Any
 
     from inngest_serverless.engine.deadline import Deadline
@@ -216,6 +217,14 @@ async def _contain(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, BaseExcept
         return None, error
 
 
+def _is_unawaited(step: Coroutine[Any, Any, Any]) -> bool:
+    return getcoroutinestate(step) == CORO_CREATED
+
+
+def _not_awaited(step_id: str) -> ConfigurationError:
+    return ConfigurationError(f"step {step_id!r} was not awaited, so it never ran: write 'await' before it")
+
+
 _threads = threading.local()
 
 
@@ -245,7 +254,7 @@ class Rendezvous:
         self._turns: dict[str, asyncio.Future[None]] = {}
         self._arrived: dict[str, asyncio.Future[None]] = {}
         self._search: asyncio.TimerHandle | None = None
-        self.begun: list[tuple[str, Coroutine[Any, Any, Any]]] = []
+        self.begun: list[tuple[str, CoroutineType[Any, Any, Any]]] = []
         self._hooks_begun: asyncio.Event | None = None
         ledger.has_tasks = True
 
@@ -279,13 +288,25 @@ class Rendezvous:
             self._finish()
 
     def forgotten(self) -> ConfigurationError | None:
-        """The error of a function that ended without awaiting a step that it called, if it did."""
-        forgotten = [(step_id, step) for step_id, step in self.begun if getcoroutinestate(step) == CORO_CREATED]
+        """The error of a function that called a step and did not await it, if it did; ends such steps quietly."""
+        # Most have been awaited, and ask for no more than that.
+        forgotten = [each for each in self.begun if each[1].cr_frame is not None and _is_unawaited(each[1])]
         for _, step in forgotten:
             step.close()
-        if not forgotten:
-            return None
-        return ConfigurationError(f"step {forgotten[0][0]!r} was not awaited, so it never ran: write 'await' before it")
+        return _not_awaited(forgotten[0][0]) if forgotten else None
+
+    def check_given(self, args: tuple[Any, ...]) -> None:
+        """Refuse what a new step is given if it is a step that nobody has awaited, and so no result of one.
+
+        Raises:
+            ConfigurationError: It is; the message names that step.
+        """
+        given = [each for value in args for each in (value if isinstance(value, tuple) else (value,))]
+        given += [each for value in args if isinstance(value, dict) for each in value.values()]
+        coroutines = [value for value in given if iscoroutine(value)]
+        for step_id, step in self.begun if coroutines else ():
+            if any(value is step for value in coroutines) and _is_unawaited(step):
+                raise _not_awaited(step_id)
 
     def is_alone(self) -> bool:
         """Whether the function has no tasks besides its own."""

@@ -7,27 +7,7 @@ from __future__ import annotations
 
 from inngest_serverless.engine.interrupts import Interrupt
 from inngest_serverless.engine.ledger import RUN, Ledger, NewStep, read_data
-from inngest_serverless.engine.plans import (
-    invoked_id,
-    is_awaitable,
-    plan_fetch,
-    plan_infer,
-    plan_invoke,
-    plan_run,
-    plan_send_event,
-    plan_send_signal,
-    plan_sleep,
-    plan_sleep_until,
-    plan_wait_for_event,
-    plan_wait_for_signal,
-    planned,
-    read_event,
-    read_fetched,
-    read_nothing,
-    read_required_event,
-    read_signal,
-    returned_awaitable,
-)
+from inngest_serverless.engine.plans import is_awaitable, plan_run, planned, returned_awaitable
 from inngest_serverless.protocol.registration import composite_id
 
 TYPE_CHECKING = False
@@ -37,7 +17,8 @@ if TYPE_CHECKING:
     from typing import Any, Literal, ParamSpec, TypeVar, overload
 
     from inngest_serverless.ai import Model
-    from inngest_serverless.engine.plans import FetchReply, Senders, Signal
+    from inngest_serverless.engine.plans import Senders
+    from inngest_serverless.engine.server_plans import FetchReply, Signal
     from inngest_serverless.events import Event
     from inngest_serverless.functions import Function
 
@@ -157,7 +138,9 @@ class Step(_Face):
             step_id: The step's ID in this function.
             duration: A time string ("1h30m"), milliseconds, or a timedelta; at most 366 days.
         """
-        return self._do(step_id, read_nothing, None, plan_sleep, duration)  # type: ignore[no-any-return]
+        from inngest_serverless.engine import server_plans as of
+
+        return self._do(step_id, of.read_nothing, None, of.plan_sleep, duration)  # type: ignore[no-any-return]
 
     def sleep_until(self, step_id: str, when: str | datetime, /) -> None:
         """Go on at an instant.
@@ -166,7 +149,9 @@ class Step(_Face):
             step_id: The step's ID in this function.
             when: An aware datetime, or text in RFC 3339, RFC 1123, RFC 822, ISO date, ANSI C or Unix seconds.
         """
-        return self._do(step_id, read_nothing, None, plan_sleep_until, when)  # type: ignore[no-any-return]
+        from inngest_serverless.engine import server_plans as of
+
+        return self._do(step_id, of.read_nothing, None, of.plan_sleep_until, when)  # type: ignore[no-any-return]
 
     @overload
     def wait_for_event(
@@ -244,8 +229,10 @@ class Step(_Face):
             EventNotReceivedError: It was required and did not come in time.
             EventValidationError: Its data does not fit its type.
         """
-        read = read_required_event if required else read_event
-        return self._do(step_id, read, event, plan_wait_for_event, event, timeout, if_exp, match)
+        from inngest_serverless.engine import server_plans as of
+
+        read = of.read_required_event if required else of.read_event
+        return self._do(step_id, read, event, of.plan_wait_for_event, event, timeout, if_exp, match)
 
     def invoke(
         self,
@@ -274,8 +261,10 @@ class Step(_Face):
         Raises:
             StepError: It failed, or the time is over.
         """
-        target = composite_id(self._app_id, invoked_id(function))
-        return self._do(step_id, read_data, function.handler, plan_invoke, target, data, user, v, timeout)  # type: ignore[no-any-return]
+        from inngest_serverless.engine import server_plans as of
+
+        target = composite_id(self._app_id, of.invoked_id(function))
+        return self._do(step_id, read_data, function.handler, of.plan_invoke, target, data, user, v, timeout)  # type: ignore[no-any-return]
 
     def invoke_by_id(
         self,
@@ -290,8 +279,10 @@ class Step(_Face):
         timeout: Duration | None = None,
     ) -> Any:
         """Run a function by its ID, of another app too, and wait for its result; otherwise as ``invoke``."""
+        from inngest_serverless.engine import server_plans as of
+
         target = composite_id(app_id or self._app_id, function_id)
-        return self._do(step_id, read_data, None, plan_invoke, target, data, user, v, timeout)
+        return self._do(step_id, read_data, None, of.plan_invoke, target, data, user, v, timeout)
 
     def send_event(self, step_id: str, events: Sendable | Iterable[Sendable], /) -> list[str]:
         """Send one event or several, once.
@@ -299,7 +290,9 @@ class Step(_Face):
         Returns:
             The IDs of the events.
         """
-        return self._do(step_id, read_data, None, plan_send_event, self._ledger, self._send, events)  # type: ignore[no-any-return]
+        from inngest_serverless.engine import server_plans as of
+
+        return self._do(step_id, read_data, None, of.plan_send_event, self._ledger, self._send, events)  # type: ignore[no-any-return]
 
     def wait_for_signal(
         self,
@@ -321,11 +314,15 @@ class Step(_Face):
         Returns:
             The signal, with its data, or None after the timeout.
         """
-        return self._do(step_id, read_signal, None, plan_wait_for_signal, signal, timeout, on_conflict)  # type: ignore[no-any-return]
+        from inngest_serverless.engine import server_plans as of
+
+        return self._do(step_id, of.read_signal, None, of.plan_wait_for_signal, signal, timeout, on_conflict)  # type: ignore[no-any-return]
 
     def send_signal(self, step_id: str, /, *, signal: str, data: Any = None) -> None:
         """Send a signal, once; it is lost if no run waits for it."""
-        return self._do(step_id, read_nothing, None, plan_send_signal, self._send, signal, data)  # type: ignore[no-any-return]
+        from inngest_serverless.engine import server_plans as of
+
+        return self._do(step_id, of.read_nothing, None, of.plan_send_signal, self._send, signal, data)  # type: ignore[no-any-return]
 
     def fetch(
         self,
@@ -349,7 +346,9 @@ class Step(_Face):
         Raises:
             StepError: There was no reply.
         """
-        return self._do(step_id, read_fetched, None, plan_fetch, url, method, headers, body)  # type: ignore[no-any-return]
+        from inngest_serverless.engine import server_plans as of
+
+        return self._do(step_id, of.read_fetched, None, of.plan_fetch, url, method, headers, body)  # type: ignore[no-any-return]
 
     @property
     def ai(self) -> StepAI:
@@ -376,7 +375,9 @@ class StepAI(_Face):
         Raises:
             StepError: The provider refused it, or did not answer.
         """
-        return self._do(step_id, read_data, None, plan_infer, model, body)
+        from inngest_serverless.engine import server_plans as of
+
+        return self._do(step_id, read_data, None, of.plan_infer, model, body)
 
     @overload
     def wrap(self, step_id: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...

@@ -5,6 +5,7 @@ Source: docs/protocol.md, section 2.
 
 from __future__ import annotations
 
+import gc
 from json import JSONDecoder
 
 from inngest_serverless.errors import CallRequestError
@@ -13,9 +14,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["CallRequest", "parse_call", "parse_events", "parse_memos"]
+__all__ = ["CallRequest", "parse_call", "parse_events", "parse_memos", "read_json"]
 
 _UNTARGETED = "step"
+_TEXT = {str}
+# From this size on, what is decoded may be many objects.
+_LARGE = 256 * 1024
 _RUN_ID_MARKS = str.maketrans("", "", "-_")
 
 
@@ -133,9 +137,30 @@ def _refuse_constant(_name: str) -> None:
 _decode = JSONDecoder(parse_constant=_refuse_constant).decode
 
 
+def read_json(body: str | bytes) -> Any:
+    """Decode a body.
+
+    The garbage collector is off meanwhile where that is large: all that is made is kept, and looking through it over
+    and over takes up to half of the time (docs/decisions/006). It is the whole process's, so other threads are not
+    looked after either for as long.
+
+    Raises:
+        ValueError: It is not JSON in UTF-8.
+        RecursionError: It is nested too deeply.
+    """
+    text = body if isinstance(body, str) else body.decode()
+    if len(text) < _LARGE or not gc.isenabled():
+        return _decode(text)
+    gc.disable()
+    try:
+        return _decode(text)
+    finally:
+        gc.enable()
+
+
 def _json(body: str | bytes) -> Any:
     try:
-        return _decode(body if isinstance(body, str) else body.decode())
+        return read_json(body)
     except RecursionError:
         raise CallRequestError("body: nested too deeply") from None
     except ValueError:
@@ -178,7 +203,7 @@ def _run_id(value: Any) -> str:
 def _hashes(value: Any) -> list[str]:
     if value is None:
         return []
-    if isinstance(value, list) and all(item.__class__ is str for item in value):
+    if isinstance(value, list) and {*map(type, value)} <= _TEXT:
         return value
     raise CallRequestError("ctx.stack.stack: expected a list of strings")
 

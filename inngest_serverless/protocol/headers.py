@@ -14,6 +14,7 @@ __all__ = [
     "JSON",
     "NO_RETRY",
     "PLATFORM",
+    "REPLAYED",
     "REQUEST_VERSION",
     "REQUEST_VERSION_VALUE",
     "RETRY_AFTER",
@@ -43,6 +44,8 @@ SYNC_KIND = "x-inngest-sync-kind"
 TRACEPARENT = "traceparent"
 TRACESTATE = "tracestate"
 EVENT_ID_SEED = "x-inngest-event-id-seed"
+# Ours alone, for the local engine.
+REPLAYED = "x-inngest-serverless-replayed"
 
 JSON = "application/json"
 SDK_LANGUAGE = "python"

@@ -10,6 +10,19 @@ __all__ = ["CASES", "KEY", "Calls", "Case"]
 KEY = "signkey-test-" + "ab" * 32
 
 
+# What a step may come to that does some work: records within records, as APIs and databases give them.
+_ORDER = {
+    "order": "A-1017",
+    "paid": True,
+    "lines": [
+        {"sku": "a-17", "quantity": 2, "price": 1299, "tags": ["new", "gift"]},
+        {"sku": "b-3", "quantity": 1, "price": 499, "tags": []},
+    ],
+}
+_ORDERS = [_ORDER] * 25
+_TEXT = "x" * 4_096
+
+
 @dataclass(frozen=True)
 class Case:
     """A kind of call.
@@ -18,20 +31,15 @@ class Case:
         title: What it is called in messages.
         memoized: How many steps have been done.
         parallel: How many new steps there are beside one another; 0 for a single one, which is run.
-        memo_bytes: The size of each result; 0 for a small number.
+        memo: The result of each memoized step.
         signed: Whether the call is signed with ``KEY``.
     """
 
     title: str
     memoized: int = 0
     parallel: int = 0
-    memo_bytes: int = 0
+    memo: Any = 1
     signed: bool = False
-
-    @property
-    def memo(self) -> str | int:
-        """The result of each memoized step."""
-        return "x" * self.memo_bytes if self.memo_bytes else 1
 
     @property
     def input(self) -> dict[str, int]:
@@ -49,8 +57,10 @@ CASES: dict[str, Case] = {
     "100": Case("100 memoized steps", memoized=100),
     "1000": Case("1,000 memoized steps", memoized=1_000),
     "parallel": Case("1,000 parallel steps", parallel=1_000),
-    "big": Case("4 MB of state in 1,000 steps", memoized=1_000, memo_bytes=4_096),
-    "big-signed": Case("the same, signed", memoized=1_000, memo_bytes=4_096, signed=True),
+    "big": Case("4 MB of objects in 1,000 steps", memoized=1_000, memo=_ORDERS),
+    "big-signed": Case("4 MB of objects, signed", memoized=1_000, memo=_ORDERS, signed=True),
+    "texts": Case("4 MB of texts in 1,000 steps", memoized=1_000, memo=_TEXT),
+    "texts-signed": Case("4 MB of texts, signed", memoized=1_000, memo=_TEXT, signed=True),
 }
 
 

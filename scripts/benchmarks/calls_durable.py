@@ -35,7 +35,7 @@ def make_event(case: Case, function: str) -> dict[str, Any] | None:
         "StartTimestamp": _AT,
         "ExecutionDetails": {"InputPayload": json.dumps(case.input)},
     }
-    result = json.dumps(case.memo)
+    result = _serialized(case.memo)
     steps = [
         {
             "Id": _operation_id(number + 1),
@@ -77,3 +77,16 @@ def reported(reply: dict[str, Any]) -> list[Any]:
 def _operation_id(place: int) -> str:
     """The ID that the SDK gives to the operation at a place, counted from 1."""
     return blake2b(str(place).encode()).hexdigest()[:64]
+
+
+def _serialized(value: Any) -> str:
+    """A result as the SDK keeps it: plain values as JSON, others with a type beside each value."""
+    return json.dumps(_typed(value) if isinstance(value, (dict, list)) else value, separators=(",", ":"))
+
+
+def _typed(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return {"t": "m", "v": {key: _typed(item) for key, item in value.items()}}
+    if isinstance(value, list):
+        return {"t": "l", "v": [_typed(item) for item in value]}
+    return {"t": {bool: "b", int: "i", str: "s"}[type(value)], "v": value}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import shutil
 import subprocess
 import sys
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from calls import Calls
 
 __all__ = ["CONTENDERS", "FLOOR", "Contender", "stage", "zipped_mb"]
+
+BUILD = "build_lambda_run.py"
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -36,6 +40,8 @@ class Contender:
         function: The ID of its function.
         requirements: What it needs from the package index.
         is_own: Whether it is this project's.
+        is_whole: Whether all of this project's package is there, as pip installs it.
+        build: Options for scripts/build_lambda, or None if that has no part in it.
         calls: The protocol that it speaks.
         does_more: The figures of calls in which it does more than the others, and cannot do less.
     """
@@ -45,13 +51,19 @@ class Contender:
     function: str = "sync"
     requirements: tuple[str, ...] = ()
     is_own: bool = False
+    is_whole: bool = False
+    build: tuple[str, ...] | None = None
     calls: Calls = calls_inngest
     does_more: frozenset[str] = frozenset()
 
     @property
     def is_peer(self) -> bool:
         """Whether it is somebody else's."""
-        return bool(self.requirements)
+        return bool(self.requirements) and not self.is_own
+
+    def built(self, *options: str) -> Contender:
+        """The same as scripts/build_lambda makes it."""
+        return replace(self, build=options)
 
 
 CONTENDERS: dict[str, Contender] = {
@@ -89,13 +101,33 @@ def stage(contender: Contender, folder: Path, pins: Path) -> None:
         subprocess.CalledProcessError: A package could not be installed.
     """
     folder.mkdir(parents=True)
-    if contender.is_peer:
+    if contender.requirements:
         install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(folder)]
         subprocess.run([*install, "--constraint", str(pins), *contender.requirements], check=True)
     if contender.is_own:
-        ignored = shutil.ignore_patterns("__pycache__", *_NOT_DEPLOYED)
+        ignored = shutil.ignore_patterns("__pycache__", *(() if contender.is_whole else _NOT_DEPLOYED))
         shutil.copytree(ROOT / "inngest_serverless", folder / "inngest_serverless", ignore=ignored)
     shutil.copy(HERE / f"{contender.module}.py", folder)
+    if contender.build is not None:
+        _build(contender, folder, contender.build)
+
+
+def _build(contender: Contender, folder: Path, options: tuple[str, ...]) -> None:
+    """Put in a folder's place what scripts/build_lambda makes of it."""
+    target = folder.with_name(f"{folder.name}-made")
+    machine = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
+    here = ["--runtime", f"python3.{sys.version_info.minor}", "--architecture", machine, "--installed"]
+    command = [sys.executable, str(ROOT / "scripts" / BUILD), f"{contender.module}.handler", *here, *options]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    subprocess.run(
+        [*command, "--source", str(folder), "--output", str(target)],
+        env=os.environ | {"PATH": path},
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    shutil.rmtree(folder)
+    target.rename(folder)
+    target.with_name(f"{target.name}.zip").unlink()
 
 
 def zipped_mb(folder: Path) -> float:

@@ -9,9 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from artifacts import artifacts_of, measure_artifacts
 from contenders import CONTENDERS, FLOOR
 from measure import Bench, BenchError
-from report import draw, markdown, table
+from report import artifacts_markdown, artifacts_table, draw, markdown, table
 from rich.console import Console
 
 ROOT = Path(__file__).parents[2]
@@ -28,20 +29,23 @@ def main() -> int:
     console = Console(stderr=True)
     try:
         with console.status("measuring") as status, tempfile.TemporaryDirectory() as folder:
-            bench = Bench(contenders, Path(folder), PINS, status.update)
-            figures = bench.measure(*(_QUICK if arguments.quick else _FULL))
+            rounds = _QUICK if arguments.quick else _FULL
+            figures = Bench(contenders, Path(folder, "calls"), PINS, status.update).measure(*rounds)
+            artifacts = measure_artifacts(
+                artifacts_of(typed=arguments.peers), Path(folder, "artifacts"), PINS, status.update, rounds[0]
+            )
     except BenchError as error:
         console.print(f"bench: {error}", style="red", markup=False)
         return 1
     if arguments.json:
         machine = f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}"
-        print(json.dumps({"machine": machine, "floor": FLOOR, "figures": figures}, indent=1))
+        print(json.dumps({"machine": machine, "floor": FLOOR, "figures": figures, "artifacts": artifacts}, indent=1))
     elif arguments.docs:
         PICTURE.parent.mkdir(exist_ok=True)
         draw(figures, PICTURE)
-        print(markdown(figures), end="")
+        print(f"{markdown(figures)}\n{artifacts_markdown(artifacts)}", end="")
     else:
-        Console().print(table(figures))
+        Console().print(table(figures), "", artifacts_table(artifacts))
     return 0
 
 
@@ -52,7 +56,7 @@ def _arguments() -> argparse.Namespace:
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print the figures as JSON")
     output.add_argument(
-        "--docs", action="store_true", help="print a Markdown table and draw docs/images/performance.svg"
+        "--docs", action="store_true", help="print tables in Markdown and draw docs/images/performance.svg"
     )
     return parser.parse_args()
 

@@ -65,13 +65,15 @@ class Bench:
         make_runtime(self._runtime)
         for name, contender in contenders.items():
             tell(f"installing {contender.title}")
-            source, compiled = self._home(name, source=True), self._home(name)
+            source, compiled = self.home(name, source=True), self.home(name)
             try:
                 stage(contender, source, pins)
             except subprocess.CalledProcessError as error:
-                raise BenchError(f"{contender.title} cannot be installed; pip says why, above") from error
+                what = "installed; pip" if contender.build is None else "built; scripts/build_lambda"
+                raise BenchError(f"{contender.title} cannot be {what} says why, above") from error
             shutil.copytree(source, compiled)
-            compileall.compile_dir(str(compiled), quiet=2)
+            if contender.build is None:
+                compileall.compile_dir(str(compiled), quiet=2)
 
     def measure(self, cold_rounds: int, warm_rounds: int) -> dict[str, dict[str, float]]:
         """Everything, by contender and figure.
@@ -95,7 +97,7 @@ class Bench:
 
     def sizes(self) -> dict[str, float]:
         """The size of each deployment package, in MB, without compiled files."""
-        return {name: zipped_mb(self._home(name, source=True)) for name in self._contenders}
+        return {name: zipped_mb(self.home(name, source=True)) for name in self._contenders}
 
     def cold(self, rounds: int) -> dict[str, dict[str, float]]:
         """Medians over the bare interpreter, in milliseconds of CPU time: ``import``, ``first`` and ``source``."""
@@ -167,13 +169,17 @@ class Bench:
     def _in_runtime(self, name: str, *, source: bool = False) -> LambdaRuntime:
         handler = f"{self._contenders[name].module}.handler"
         env = {"INNGEST_DEV": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-        return LambdaRuntime(handler, cwd=self._home(name, source=source), python=python_of(self._runtime), env=env)
+        return LambdaRuntime(handler, cwd=self.home(name, source=source), python=python_of(self._runtime), env=env)
 
     def _call_in_runtime(self, runtime: LambdaRuntime, name: str, case: str, seconds: float = 0) -> float:
         event = self._event(name, case)
         taken, reply = time_calls(runtime, event, seconds)
         self._check(name, case, reply)
         return taken
+
+    def home(self, name: str, *, source: bool = False) -> Path:
+        """A contender's folder: compiled, or with nothing but sources unless it was built without."""
+        return self._folder / (f"{name}-source" if source else name)
 
     def _medians(self, mode: str, rounds: int, what: str) -> dict[str, float]:
         values: dict[str, list[float]] = {name: [] for name in self._contenders}
@@ -224,7 +230,7 @@ class Bench:
         arguments = [mode, self._contenders[name].module, str(events), str(self._seconds)]
         runtime = [str(packages_of(self._runtime))] if mode == "over" else []
         environment = {
-            "PYTHONPATH": os.pathsep.join([str(self._home(name, source=source)), *runtime]),
+            "PYTHONPATH": os.pathsep.join([str(self.home(name, source=source)), *runtime]),
             "PATH": os.defpath,
             "AWS_LAMBDA_FUNCTION_NAME": "bench",
             **({"INNGEST_SIGNING_KEY": KEY} if signed else {"INNGEST_DEV": "1"}),
@@ -239,6 +245,3 @@ class Bench:
     @property
     def _runtime(self) -> Path:
         return self._folder / "runtime"
-
-    def _home(self, name: str, *, source: bool = False) -> Path:
-        return self._folder / (f"{name}-source" if source else name)

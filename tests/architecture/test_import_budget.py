@@ -53,14 +53,16 @@ EXPENSIVE = {
     *("aws_lambda_powertools", "boto3", "botocore", "pydantic", "pydantic_core"),
 }
 STANDARD_LIBRARY = {
-    *("__future__", "contextvars", "hashlib", "hmac", "json"),
+    *("__future__", "contextvars", "gc", "hashlib", "hmac", "json"),
     # What those bring with them: json.decoder needs re, which needs the rest. Interpreters differ in what they have loaded.
     *("collections", "copyreg", "enum", "functools", "keyword", "operator", "re", "reprlib", "types"),
+    # From Python 3.13 on.
+    *(("itertools", "warnings") if sys.version_info >= (3, 13) else ()),
 }
 OURS = {
     "inngest_serverless",
-    *(f"inngest_serverless.{name}" for name in ("config", "errors", "events", "failures")),
-    *(f"inngest_serverless.{name}" for name in ("functions", "generics", "hooks", "inngest_api", "options")),
+    *(f"inngest_serverless.{name}" for name in ("config", "errors", "events")),
+    *(f"inngest_serverless.{name}" for name in ("functions", "generics", "hooks", "options")),
     *(f"inngest_serverless.{name}" for name in ("result_types", "running", "serialization")),
     *(f"inngest_serverless.{name}" for name in ("serve", "transport", "triggers", "version")),
     *(f"inngest_serverless.aws{name}" for name in ("", ".handler", ".http_events", ".triggers")),

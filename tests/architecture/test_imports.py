@@ -12,9 +12,20 @@ PACKAGE = "inngest_serverless"
 # From the ground up: a room may import what stands on its own rung or below, never what stands above.
 RUNGS = [
     {"version", "errors", "generics", "user_fields"},
-    {"durations", "serialization", "annotations", "typed_json", "result_types", "clock"},
+    {"durations", "serialization", "json_faults", "annotations", "typed_json", "result_types", "clock"},
     {"protocol"},
-    {"config", "events", "flow_control", "triggers", "cron_fields", "failures", "ai", "functions", "signatures"},
+    {
+        "config",
+        "events",
+        "sent_events",
+        "flow_control",
+        "triggers",
+        "cron_fields",
+        "failures",
+        "ai",
+        "functions",
+        "signatures",
+    },
     {"middleware", "hooks", "encryption", "offload", "stores", "tracing", "call_span"},
     {"engine", "workflow"},
     {"inngest_api", "sync", "serve"},

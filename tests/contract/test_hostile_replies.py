@@ -96,7 +96,7 @@ def _says(status: int, document: Any, **headers: str) -> Write:
 @both
 @pytest.mark.parametrize("write", [_endless, _bomb])
 def test_a_reply_without_end_is_cut_off(write: Write, is_async: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inngest_serverless.transport._MOST_BYTES", LIMIT)
+    monkeypatch.setattr("inngest_serverless.connections._MOST_BYTES", LIMIT)
     with (
         _answering(write) as origin,
         pytest.raises(TransportError, match=rf"the reply from 127\.0\.0\.1:\d+ is over {LIMIT} bytes"),
@@ -106,7 +106,7 @@ def test_a_reply_without_end_is_cut_off(write: Write, is_async: bool, monkeypatc
 
 @both
 def test_a_reply_of_the_largest_size_is_read(is_async: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inngest_serverless.transport._MOST_BYTES", LIMIT)
+    monkeypatch.setattr("inngest_serverless.connections._MOST_BYTES", LIMIT)
     with _answering(_says(200, "x" * (LIMIT - 2))) as origin:
         assert len(_send(origin, is_async=is_async).body) == LIMIT
 

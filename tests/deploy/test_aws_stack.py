@@ -212,7 +212,6 @@ def test_parameters_reach_the_function(aws: Aws) -> None:
         "INNGEST_BASE_URL": "https://i.example",
         "INNGEST_SERVE_ORIGIN": "https://api.example.com",
         "INNGEST_SERVE_PATH": "/durable",
-        "INNGEST_LOG_LEVEL": "WARN",
         "POWERTOOLS_SERVICE_NAME": "shop",
         "POWERTOOLS_METRICS_NAMESPACE": "Inngest",
         "POWERTOOLS_LOG_LEVEL": "WARN",

@@ -258,7 +258,8 @@ def elsewhere(tmp_path):
     """Another checkout, and a PATH with Python only."""
     checkout = tmp_path / "checkout"
     (checkout / "scripts").mkdir(parents=True)
-    for name in ("scripts/deploy_aws", "scripts/deploy_aws_run.py", "template.yaml", "samconfig.toml"):
+    scripts = ("scripts/deploy_aws", "scripts/deploy_aws_run.py", "scripts/lambda_compile.py")
+    for name in (*scripts, "template.yaml", "samconfig.toml"):
         shutil.copy(ROOT / name, checkout / name)
     (tmp_path / "bin").mkdir()
     for name in ("env", "bash", "dirname", "git"):

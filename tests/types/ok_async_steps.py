@@ -11,7 +11,7 @@ from shop import AccountCreated, Invoice, InvoiceSent, Receipt, count, nothing, 
 
 from inngest_serverless import AsyncContext, Context, Event, create_function, event_trigger
 from inngest_serverless.ai import OpenAI
-from inngest_serverless.engine.plans import FetchReply, Signal
+from inngest_serverless.engine.server_plans import FetchReply, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

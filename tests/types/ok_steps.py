@@ -22,7 +22,7 @@ from shop import (
 
 from inngest_serverless import Context, Event, StepError, create_function, event_trigger
 from inngest_serverless.ai import Anthropic, Gemini, OpenAI, OpenAIResponses
-from inngest_serverless.engine.plans import FetchReply, Signal
+from inngest_serverless.engine.server_plans import FetchReply, Signal
 
 
 @create_function(id="typed", trigger=event_trigger("x"))

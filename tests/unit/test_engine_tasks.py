@@ -171,7 +171,7 @@ def test_a_timeout_around_known_steps(seconds):
     assert server.call().json == ["A", "B"]
 
 
-@pytest.mark.parametrize("seconds", [0.001, 30])
+@pytest.mark.parametrize("seconds", [0.2, 30])
 def test_a_timeout_around_a_step_that_is_planned(seconds):
     async def handler(ctx):
         try:
@@ -716,10 +716,10 @@ def test_a_step_in_the_cleanup_of_a_task_does_not_hold_the_reply_up(monkeypatch)
 
         keep = asyncio.create_task(background())
         await asyncio.sleep(0)
-        return keep.get_name()[:4]
+        return keep.done()
 
     answer = Server(function(handler)).call()
-    assert (answer.status, answer.json, work.ran) == (200, "Task", [])
+    assert (answer.status, answer.json, work.ran) == (200, False, [])
 
 
 # What lasts from call to call.
@@ -881,14 +881,15 @@ def test_a_task_that_a_body_leaves_behind_is_cancelled():
             raise
 
     async def body():
-        log.append(asyncio.create_task(leave()).get_name()[:4])
+        left = asyncio.create_task(leave())
+        log.append(f"done: {left.done()}")
         await asyncio.sleep(0)
 
     async def handler(ctx):
         return await ctx.step.run("a", body)
 
     assert Server(function(handler)).call().ops == [("StepRun", "a")]
-    assert log == ["Task", "cancelled"]
+    assert log == ["done: False", "cancelled"]
 
 
 async def cancel_itself():

@@ -13,7 +13,7 @@ from surface import SECRET, Replayed, call, check_failed, declare
 
 from inngest_serverless import ConfigurationError, StepError
 from inngest_serverless.ai import Anthropic, Gemini, Model, OpenAI, OpenAIResponses
-from inngest_serverless.engine.plans import FetchReply, Signal
+from inngest_serverless.engine.server_plans import FetchReply, Signal
 
 MODELS = [OpenAI, OpenAIResponses, Anthropic, Gemini]
 each_model = pytest.mark.parametrize("kind_of_model", MODELS, ids=lambda kind: kind.__name__)

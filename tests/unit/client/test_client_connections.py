@@ -38,7 +38,7 @@ def test_closed_loops_are_forgotten(api, clients):
     client = clients()
     for _ in range(3):
         asyncio.run(client.send_async(numbered(1)[0]))
-    assert len(client._transport._loop_clients) == 1
+    assert len(client._transport._connections._loop_clients) == 1
 
 
 def test_a_loop_may_finish_its_async_generators_and_go_on(api, clients):
@@ -47,7 +47,7 @@ def test_a_loop_may_finish_its_async_generators_and_go_on(api, clients):
 
     async def twice():
         await client.send_async(numbered(1)[0])
-        _, keeper = client._transport._loop_clients[asyncio.get_running_loop()]
+        _, keeper = client._transport._connections._loop_clients[asyncio.get_running_loop()]
         await keeper.aclose()
         return await client.send_async(numbered(1)[0])
 
@@ -178,7 +178,7 @@ asyncio.run(main())""",
 async def main():
     for _ in range(3):
         await Client().send_async(event)
-    assert sum(map(len, transport._dropped.values())) == 1
+    assert sum(map(len, connections._dropped.values())) == 1
 asyncio.run(main())""",
 }
 
@@ -186,7 +186,7 @@ asyncio.run(main())""",
 @pytest.mark.parametrize("code", ENDS.values(), ids=ENDS)
 def test_the_interpreter_ends_without_a_warning(code, api):
     run_python(
-        "import asyncio\nfrom inngest_serverless import transport\nfrom inngest_serverless.client import Client\n"
+        "import asyncio\nfrom inngest_serverless import connections\nfrom inngest_serverless.client import Client\n"
         f"client, event = Client(), {{'name': 't/end', 'data': {{}}}}\n{code}",
         INNGEST_DEV=api.url,
     )
