@@ -24,7 +24,7 @@ def command(target: str, as_json: bool) -> int:
     """List what an app registers: its functions, their triggers, retries and flow control.
 
     TARGET is a handler, a function or a list of functions: module:attribute, or module.attribute as in Lambda's
-    setting, found from the current folder. A module alone means all functions in it.
+    setting, found from the current folder. A module alone means the handler in it, or all its functions.
 
     Nothing is sent to Inngest. The module is imported, with the environment as it is.
     """

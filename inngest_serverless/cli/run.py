@@ -23,6 +23,7 @@ from inngest_serverless.local.dev.syncing import sync
 from inngest_serverless.local.engine import Engine, EngineError
 from inngest_serverless.local.gateway import TRIGGERS
 from inngest_serverless.local.live import LiveEngine
+from inngest_serverless.local.places import reason
 from inngest_serverless.local.targets import load
 from inngest_serverless.local.timeline import draw, moment_line
 
@@ -141,7 +142,7 @@ def _wait(engine: LiveEngine, event: dict[str, Any]) -> tuple[list[Run], str]:
         while last not in events:
             time.sleep(_POLL_SECONDS)
         if not events[event_id].outcomes:
-            return [], f"event {event['name']!r} starts no function of the target"
+            return [], f"event {event['name']!r} starts no function: {engine.why_unclaimed(event)}"
         while not (runs := _started(engine, event_id)) or any(run.is_active for run in runs):
             time.sleep(_POLL_SECONDS)
     except KeyboardInterrupt:
@@ -165,7 +166,7 @@ def _print(runs: list[Run]) -> None:
     for run in runs:
         if run.timeline:
             print_table(out, draw(run))
-        result = repr(run.output) if run.error is None else f"{run.error['name']}: {run.error['message']}"
+        result = repr(run.output) if run.error is None else reason(run.error)
         out.print(f"{run.status} after {run.calls} invocations: {result}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,18 @@ from typing import Any
 import click
 
 from inngest_serverless.cli.errors import UNREACHABLE, fail
+from inngest_serverless.cli.exchanges import UnreachableError, http_endpoint
 from inngest_serverless.cli.output import json_option, print_json, progress
 from inngest_serverless.client import Client
 from inngest_serverless.config import Settings, dev_server
 from inngest_serverless.errors import SendEventsError, TransportError
+from inngest_serverless.protocol.headers import SDK
 
 __all__ = ["command", "read_document"]
 
 _CLOUD = "https://inn.gs"
+_HOST_AND_PORT = re.compile(r"[\w.-]+:\d+(/.*)?|localhost(/.*)?")
+_LOOK_SECONDS = 5.0
 
 
 @click.command("send", short_help="Send an event.")
@@ -54,6 +59,8 @@ def command(
             if isinstance(error.__cause__, TransportError):
                 hint = ": is the dev server running?" if is_dev or (is_dev is None and _is_local(where)) else ""
                 fail(f"{error}{hint}", UNREACHABLE)
+            if error.status is not None and _is_app(where):
+                fail(f"{where} is an app, which takes no events: give --to dev, or the address of the dev server")
             raise
     if as_json:
         print_json({"id": sent, "name": name, "to": where})
@@ -71,9 +78,18 @@ def _destination(to: str | None) -> tuple[bool | None, str | None]:
     if to == "cloud":
         return False, _CLOUD
     if not to.startswith(("http://", "https://")):
-        raise click.BadParameter(f"{to!r} is neither dev nor cloud nor a URL", param_hint="--to")
+        hint = f": write http://{to}" if _HOST_AND_PORT.fullmatch(to) else ""
+        raise click.BadParameter(f"{to!r} is neither dev nor cloud nor a URL{hint}", param_hint="--to")
     # A key is sent if there is one, and whoever is there says whether it takes events without.
     return True, to
+
+
+def _is_app(origin: str) -> bool:
+    """Whether an app answers there, of any SDK, which takes calls and no events."""
+    try:
+        return SDK in {name.lower() for name in http_endpoint(_LOOK_SECONDS)("GET", origin, {}, b"").headers}
+    except UnreachableError:
+        return False
 
 
 def _is_local(origin: str) -> bool:

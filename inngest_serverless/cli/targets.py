@@ -15,6 +15,7 @@ from inngest_serverless.cli.errors import FAILED, fail
 from inngest_serverless.config import SECRET_ARN
 from inngest_serverless.errors import InngestError
 from inngest_serverless.local.in_band import registration
+from inngest_serverless.local.places import raising_place
 from inngest_serverless.local.targets import load
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ def calling(endpoint: Endpoint, target: str) -> Endpoint:
         except InngestError:
             raise
         except Exception as error:  # noqa: BLE001 - it is the handler's own
-            fail(f"target {target!r} raised {type(error).__name__} when it was called: {error}", FAILED)
+            place = raising_place(error.__traceback__)
+            fail(f"target {target!r} raised {type(error).__name__} when it was called: {error} ({place})", FAILED)
 
     return call
 

@@ -65,7 +65,7 @@ class Admission:
             self._history.note(function, event, "skipped", reason)
             return None
         flow = function.flow
-        if flow.batch is not None and holds(flow.batch.condition, event):
+        if flow.batch is not None and holds(flow.batch.condition, event, owner=function.id):
             return self._collect(function, flow.batch, event)
         if flow.debounce is not None:
             self._bounce(function, flow.debounce, event)
@@ -79,12 +79,12 @@ class Admission:
         if event_key in self._seen_ms:
             return "an event with this ID has come before"
         self._seen_ms[event_key] = now_ms
-        value = key_of(flow.idempotency, event) if flow.idempotency else ""
+        value = key_of(flow.idempotency, event, function.id) if flow.idempotency else ""
         value_key = (function.id, "key", value)
         if value and value_key in self._seen_ms:
             return f"idempotency: {flow.idempotency} has had this value before"
         limit = flow.rate_limit
-        if limit is not None and self._paces.take((function.id, key_of(limit.key, event)), limit, now_ms):
+        if limit is not None and self._paces.take((function.id, key_of(limit.key, event, function.id)), limit, now_ms):
             return "rate limit"
         if value:  # only now: what the rate limit leaves out may come again
             self._seen_ms[value_key] = now_ms
@@ -96,7 +96,7 @@ class Admission:
             del self._seen_ms[oldest]
 
     def _collect(self, function: Registered, batching: Batching, event: dict[str, Any]) -> Run | None:
-        key = (function.id, key_of(batching.key, event))
+        key = (function.id, key_of(batching.key, event, function.id))
         batch = self._batches.get(key)
         if batch is None:
             batch = self._batches[key] = _Batch()
@@ -114,7 +114,7 @@ class Admission:
         return self._start(function, batch.events)
 
     def _bounce(self, function: Registered, debouncing: Debouncing, event: dict[str, Any]) -> None:
-        key, now_ms = (function.id, key_of(debouncing.key, event)), self._agenda.now_ms
+        key, now_ms = (function.id, key_of(debouncing.key, event, function.id)), self._agenda.now_ms
         bounce = self._bounces.setdefault(key, _Bounce(now_ms, event))
         bounce.event = event
         bounce.turn += 1

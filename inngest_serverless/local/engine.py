@@ -231,9 +231,7 @@ class Engine:
         while not runs and self._is_kept(full["id"]) and self._advance_once():
             runs = self.runs_of(full["id"])
         if not runs:
-            triggers = [trigger for function in self.functions.values() for trigger in function.triggers]
-            known = sorted({trigger["event"] for trigger in triggers if trigger.get("event")})
-            raise EngineError(f"event {event.get('name')!r} starts no function; known are {', '.join(known) or 'none'}")
+            raise EngineError(f"event {event.get('name')!r} starts no function: {self.why_unclaimed(full)}")
         return self.finish(runs[0])
 
     def finish(self, run: Run) -> Run:
@@ -268,6 +266,10 @@ class Engine:
         while self._do_next(until_ms):
             pass
         self.agenda.skip_to(until_ms)
+
+    def why_unclaimed(self, event: Mapping[str, Any]) -> str:
+        """Why an event starts no function, in a few words."""
+        return self._registry.why_unclaimed(event)
 
     def run_of(self, run_id: str) -> Run | None:
         """The run with an ID, or None."""
@@ -313,11 +315,18 @@ class Engine:
 
     def _receive(self, event: dict[str, Any]) -> list[Run]:
         self.history.add_event(event, self.agenda.now_ms)
-        for wait in self._waits.take_event(event):
+        waits = self._waits.take_event(event)
+        for wait in waits:
             self._runner.complete(wait.run, wait.step, event, kind="Received")
-        self._starts.receive(event)
-        started = [self._admission.admit(function, event) for function in self._registry.started_by(event)]
+        is_taken = bool(waits) | self._starts.receive(event)
+        functions = self._registry.started_by(event)
+        started = [self._admission.admit(function, event) for function in functions]
+        if not (functions or is_taken):
+            self._unclaimed(event)
         return [run for run in started if run is not None]
+
+    def _unclaimed(self, event: dict[str, Any]) -> None:
+        """An event that nobody takes has come; engines that somebody watches say so."""
 
     def _start(self, function: Registered, events: list[dict[str, Any]]) -> Run | None:
         # A sync may have changed it since the events were batched or debounced.
@@ -377,8 +386,9 @@ class Engine:
         delay_ms = wake_ms(step.opts.get("timeout") or LONGEST_WAIT, now_ms)
         function = self.functions.get(step.opts.get("function_id") or "")
         if function is None:
-            message = f"could not find function with ID: {step.opts.get('function_id')}"
-            self._runner.complete(run, step, error_memo("Error", message), kind="Invoked")
+            wanted = step.opts.get("function_id")
+            memo = error_memo("Error", f"could not find function with ID: {wanted}")
+            self._runner.complete(run, step, memo, kind="Invoked", detail=self._registry.not_served(str(wanted)))
             return
         event = self._complete_event(invocation_event(run, step, now_ms + delay_ms))
         self.history.add_event(event, now_ms)

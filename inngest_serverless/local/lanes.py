@@ -16,6 +16,7 @@ from inngest_serverless.local.conditions import key_of, value_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
+    from inngest_serverless.local.flow import Lane
     from inngest_serverless.local.runs import Registered, Run
 
     _Room = tuple[tuple[Hashable, int], ...]
@@ -121,17 +122,18 @@ def lanes_of(function: Registered, event: dict[str, Any]) -> tuple[tuple[Hashabl
         function: The run's function.
         event: What started the run.
     """
-    return tuple(
-        ((lane.scope, function.id if lane.scope == "fn" else "", lane.key or "", key_of(lane.key, event)), lane.limit)
-        for lane in function.flow.lanes
-        if lane.limit
-    )
+    return tuple((_room_of(lane, function, event), lane.limit) for lane in function.flow.lanes if lane.limit)
+
+
+def _room_of(lane: Lane, function: Registered, event: dict[str, Any]) -> Hashable:
+    owner = function.id if lane.scope == "fn" else ""
+    return lane.scope, owner, lane.key or "", key_of(lane.key, event, function.id)
 
 
 def priority_ms(function: Registered, event: dict[str, Any]) -> int:
     """By how many milliseconds a run goes before others: the value of its expression, within the server's limits."""
     expression = function.flow.priority
-    value = value_of(expression, event) if expression else 0
+    value = value_of(expression, event, owner=function.id) if expression else 0
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
     seconds = value if is_number else 0
     return int(min(max(seconds, -_MOST_SECONDS), _MOST_SECONDS) * 1000)

@@ -40,11 +40,20 @@ class LiveEngine(Engine):
     Args:
         endpoint: As for ``Engine``; several threads use it at once.
         threads: How many calls, and requests for functions, run at once.
+        unclaimed: Told of an event that nobody takes, and why, in a line.
         **options: As for ``Engine``, but for the clock and the latency.
     """
 
-    def __init__(self, endpoint: Endpoint, *, threads: int = 32, **options: Any) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        threads: int = 32,
+        unclaimed: Callable[[str], None] | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(_tolerant(endpoint), start_ms=now_millis(), crons=True, **options)
+        self._tell_unclaimed = unclaimed
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="inngest-call")
         self._stopping = Event()
         self._thread = Thread(target=self._live, name="inngest-engine", daemon=True)
@@ -92,6 +101,11 @@ class LiveEngine(Engine):
         del delay_ms  # time passes by itself
         future = self._pool.submit(work)
         future.add_done_callback(lambda done: self._inbox.put(lambda: then(done)))
+
+    def _unclaimed(self, event: dict[str, Any]) -> None:
+        # What the server itself sends is mostly for nobody.
+        if self._tell_unclaimed is not None and not event["name"].startswith("inngest/"):
+            self._tell_unclaimed(f"event {event['name']!r} starts no function: {self.why_unclaimed(event)}")
 
     def _broken(self, call: Call, error: InngestError) -> None:
         """A run cannot go on: it fails, and says why."""

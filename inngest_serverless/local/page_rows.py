@@ -175,7 +175,7 @@ class _Drawing:
         row.bars.append(replace(_bar(call, "ok" if moment.error is None else "error"), error=moment.error))
 
     def _end_wait(self, row: Row, moment: Moment) -> None:
-        row.status = _ENDS.get(moment.kind, "error")
+        row.status = _ENDS.get(moment.kind, "error") if moment.error is None else "error"
         for number, bar in enumerate(row.bars):
             if bar.kind == "wait" and bar.end_ms is None:
                 end_ms = max(moment.at_ms, bar.start_ms)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from inngest_serverless.local.conditions import check_condition, holds
+from inngest_serverless.errors import ConfigurationError
+from inngest_serverless.local.conditions import ConditionError, check_condition, holds
 from inngest_serverless.local.runs import Registered
 
 if TYPE_CHECKING:
@@ -45,10 +47,7 @@ class Registry:
         Raises:
             ConfigurationError: A registration cannot be read, or an expression is not CEL.
         """
-        synced = {function.id: function for function in map(Registered.from_json, functions)}
-        for function in synced.values():
-            for trigger in function.triggers:
-                check_condition(trigger.get("expression"))
+        synced = {function.id: function for function in map(_read, functions)}
         if check is not None:
             check(list(synced.values()))
         before, self._apps[app] = self._apps.get(app), synced
@@ -58,10 +57,45 @@ class Registry:
         """The functions that an event starts."""
         return [function for function in self.functions.values() if _is_started(function, event)]
 
+    def why_unclaimed(self, event: Mapping[str, Any]) -> str:
+        """Why an event starts no function, in a few words."""
+        functions, name = self.functions.values(), str(event.get("name"))
+        triggers = [(trigger, function) for function in functions for trigger in function.triggers]
+        for trigger, function in triggers:
+            if _is_named(trigger.get("event") or "", name):
+                return f"it does not meet the condition of {function.id}, {trigger.get('expression')}"
+        if not functions:
+            return "there are no functions yet; send it again once the app is up"
+        names = (str(trigger.get("event") or "") for trigger, _ in triggers)
+        known = [each for each in names if each and not each.startswith(_INTERNAL)]
+        return f"none has this trigger{_suggestion(name, known)}"
+
+    def not_served(self, function_id: str) -> str:
+        """What to say where a function is invoked that there is not."""
+        return f"no function {function_id!r} is served{_suggestion(function_id, self.functions)}"
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    """What somebody may have meant by a name, or else what there is."""
+    names = sorted(set(known))
+    close = get_close_matches(name, names, 1, cutoff=0.75)
+    return f" (did you mean {close[0]!r}?)" if close else f"; known are {', '.join(names) or 'none'}"
+
+
+def _read(document: Mapping[str, Any]) -> Registered:
+    try:
+        function = Registered.from_json(document)
+        for trigger in function.triggers:
+            check_condition(trigger.get("expression"))
+    except ConditionError as error:
+        raise ConfigurationError(f"function {document['id']!r}: {error}") from error
+    return function
+
 
 def _is_started(function: Registered, event: dict[str, Any]) -> bool:
     return any(
-        _is_named(trigger.get("event") or "", event["name"]) and holds(trigger.get("expression"), event)
+        _is_named(trigger.get("event") or "", event["name"])
+        and holds(trigger.get("expression"), event, owner=function.id)
         for trigger in function.triggers
     )
 

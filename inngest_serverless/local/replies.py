@@ -40,6 +40,7 @@ class Reported:
         is_final: Whether a step that raised may not be tried again.
         retry_after_ms: How long to wait before that, if the app says so.
         text: The body, for messages.
+        replayed: How many results the function has asked for, if it is said to have left some aside.
     """
 
     steps: tuple[ReportedStep, ...]
@@ -47,6 +48,7 @@ class Reported:
     is_final: bool
     retry_after_ms: int | None
     text: str
+    replayed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +88,19 @@ def read_reply(reply: HttpReply) -> Returned | Reported | CallFailed:
     steps = [_step(item) for item in document] if isinstance(document, list) else [None]
     if None in steps:
         return _refused("Error", f"the reply is not a list of opcodes: {_shown(reply.body)}")
-    version = reply.headers.get(names.REQUEST_VERSION, "")
+    replayed = _number(reply.headers.get(names.REPLAYED))
     return Reported(
         tuple(step for step in steps if step is not None),
-        int(version) if version.isdecimal() else 0,
+        _number(reply.headers.get(names.REQUEST_VERSION)) or 0,
         is_final,
         delay,
         _shown(reply.body),
+        replayed,
     )
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None
 
 
 def _refused(name: str, message: str) -> CallFailed:

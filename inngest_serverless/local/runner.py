@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["CANCELLED", "Runner", "Surroundings"]
 
 MAX_STEPS = 1_000
+# How many calls may find another new step without asking for the result of the one before; a changed code does so once.
+MAX_STRAYS = 10
 CANCELLED = "function cancelled"
 _FINISHED = {"StepRun", "StepError", "StepFailed"}
 _WAITS = {"WaitForEvent", "WaitForSignal"}
@@ -116,7 +118,7 @@ class Runner:
             self.note(run, "Cancelled", detail=reason)
             self._around.ended(run, CANCELLED)
 
-    def complete(self, run: Run, step: ReportedStep, memo: Any, *, kind: str = "") -> None:
+    def complete(self, run: Run, step: ReportedStep, memo: Any, *, kind: str = "", detail: str = "") -> None:
         """Keep the result of a step, and find out what comes next once nothing else is open.
 
         Args:
@@ -124,6 +126,7 @@ class Runner:
             step: The step; nothing happens if it has a result already.
             memo: Its result, in one of the forms of docs/protocol.md, section 2.
             kind: What to note in the timeline, if anything.
+            detail: What there is to say of that, beyond what the step has failed with.
         """
         if not run.is_active or step.key in run.memos:
             return
@@ -131,7 +134,8 @@ class Runner:
         run.memos[step.key] = memo
         run.order.append(step.key)
         if kind:
-            self.note(run, kind, step=step)
+            error = memo.get("error") if kind == "Invoked" else None
+            self.note(run, kind, step=step, detail=detail, error=error)
         if not run.open:
             run.is_parallel = False
         if not run.open or planned.races:
@@ -149,9 +153,9 @@ class Runner:
         error: dict[str, Any] | None = None,
         call: int = -1,
     ) -> None:
-        """Enter a moment in a run's timeline; what was raised is its detail."""
+        """Enter a moment in a run's timeline; what was raised is its detail, unless another one is given."""
         name, key = (step.step, step.key) if step is not None else ("", "")
-        told = _told(error) if error is not None else detail
+        told = _told(error) if error is not None and not detail else detail
         moment = Moment(self._agenda.now_ms, kind, name, attempt, told, took_ms, key, error, call)
         run.timeline.append(moment)
         if self._watch is not None:
@@ -305,6 +309,8 @@ class Runner:
         self._ask_outside(call, [step for step in news if step.op in OUTSIDE and step.key in run.open])
         if not news:
             self._check_progress(call, reported)
+        elif call.target == UNTARGETED and call.attempt == 0:
+            _check_replay(run, news[0], reported)
         return any(retries)
 
     def _check_progress(self, call: Call, reported: Reported) -> None:
@@ -398,6 +404,22 @@ def _is_news(call: Call, step: ReportedStep) -> bool:
         return False
     # A request that had no success is open, and is made again when the call is.
     return step.key not in call.run.open or step.op in _FINISHED or (step.op in OUTSIDE and call.attempt > 0)
+
+
+def _check_replay(run: Run, step: ReportedStep, reported: Reported) -> None:
+    """Stop a run whose steps are new at each call: it would go on so until it has too many of them.
+
+    Raises:
+        EngineError: Its steps have other IDs each time.
+    """
+    is_stray = reported.replayed is not None and reported.replayed == run.replayed
+    run.replayed, run.strays = reported.replayed, run.strays + 1 if is_stray else 0
+    if run.strays >= MAX_STRAYS:
+        raise EngineError(
+            f"run {run.id} of {run.function.id!r} comes to no end: each call finds a new step, {step.step!r} at last, "
+            "and none asks for its result. A step's ID has to be the same at each call: leave the time and chance out "
+            "of it (docs/concepts.md#step-ids)"
+        )
 
 
 def _told(error: dict[str, Any]) -> str:

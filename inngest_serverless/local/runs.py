@@ -191,6 +191,8 @@ class Run:
         is_due: Whether the call that finds out what comes next waits to be made.
         is_discovering: Whether that call is under way, or is to be tried again.
         is_outdated: Whether a step has finished since that call was made.
+        replayed: How many results the last call that found a new step had asked for, if it had left some aside.
+        strays: How many calls in a row have found a new step without asking for more results than the one before.
     """
 
     id: str
@@ -216,6 +218,8 @@ class Run:
     is_due: bool = False
     is_discovering: bool = False
     is_outdated: bool = False
+    replayed: int | None = None
+    strays: int = 0
 
     @property
     def is_active(self) -> bool:

@@ -85,7 +85,7 @@ class Starts:
         if flow.throttle is None:
             self._runner.begin(run)
             return
-        key = (run.function.id, key_of(flow.throttle.key, run.events[0]))
+        key = (run.function.id, key_of(flow.throttle.key, run.events[0], run.function.id))
         waiting = self._throttled.setdefault(key, [])
         heapq.heappush(waiting, _Throttled(now_ms - run.priority_ms, next(self._numbers), run, flow.throttle))
         self._let_go(key)
@@ -99,16 +99,17 @@ class Starts:
             cancel = partial(self._runner.cancel, run, "timeouts.finish")
             self._agenda.after(finish_ms, cancel, is_over=lambda: not run.is_active)
 
-    def receive(self, event: dict[str, Any]) -> None:
-        """Take an event, and cancel the runs that it cancels."""
+    def receive(self, event: dict[str, Any]) -> bool:
+        """Take an event, and cancel the runs that it cancels; returns whether it is one that cancels some."""
         guards = [guard for guard in self._guards.pop(event["name"], ()) if guard.run.is_active]
         if guards:
             # A copy: what is cancelled may lead to further runs, which this event came too early for.
             self._guards[event["name"]] = list(guards)
         for run, cancelling, until_ms in guards:
             in_time = until_ms is None or self._agenda.now_ms <= until_ms
-            if in_time and holds(cancelling.condition, run.events[0], event):
+            if in_time and holds(cancelling.condition, run.events[0], event, owner=run.function.id):
                 self._runner.cancel(run, f"event {event['name']}")
+        return bool(guards)
 
     def _add_guard(self, guard: _Guard) -> None:
         self._guards.setdefault(guard.cancelling.event, []).append(guard)
@@ -158,4 +159,4 @@ def _may_start(run: Run) -> bool:
 
 def _single_key(function: Registered, event: dict[str, Any]) -> Hashable:
     singleton = function.flow.singleton
-    return function.id, key_of(singleton.key if singleton is not None else None, event)
+    return function.id, key_of(singleton.key if singleton is not None else None, event, function.id)

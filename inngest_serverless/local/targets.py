@@ -12,7 +12,6 @@ import importlib
 import inspect
 import sys
 import time
-import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -24,6 +23,8 @@ from inngest_serverless.errors import ConfigurationError
 from inngest_serverless.functions import Function, is_coroutine_function
 from inngest_serverless.local.endpoints import lambda_endpoint
 from inngest_serverless.local.gcf import flask_endpoint, starlette_endpoint
+from inngest_serverless.local.places import place_of, raising_place
+from inngest_serverless.local.target_hints import handler_in, module_hint, names_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,12 +33,17 @@ if TYPE_CHECKING:
     from inngest_serverless.local.engine import Endpoint
     from inngest_serverless.options import HandlerOptions
 
-__all__ = ["Kind", "LambdaContext", "Target", "endpoint_of", "load"]
+__all__ = ["Kind", "LambdaContext", "NoModuleError", "Target", "endpoint_of", "load"]
 
 Kind = Literal["lambda", "gcf", "gcf-async", "functions"]
 
 _LOCAL_APP = "local"
+_PLAIN = {"bool", "bytes", "dict", "float", "int", "list", "str"}
 _LONGEST_TIMEOUT_MS = 900_000  # of a Lambda function
+
+
+class NoModuleError(ConfigurationError):
+    """A target names no module: nothing that is done to the code that is there helps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +71,20 @@ def load(target: str, *, cwd: Path | str, trigger: str = "function-url", **optio
     Args:
         target: ``"module:attribute"``, or ``"module.attribute"`` as in Lambda's setting (``"folder/module.attribute"``
             and ``"folder/module.py:attribute"`` are understood too). The attribute is a handler, a function, or several
-            functions in a list, say. A module alone means all functions in it.
+            functions in a list, say. A module alone means the handler in it, or all its functions if it has none.
         cwd: The folder that it is imported from; it is put in front of ``sys.path`` and stays there.
         trigger: How a Lambda handler is called, one of ``gateway.TRIGGERS``.
         **options: As for ``endpoint_of``.
 
     Raises:
+        NoModuleError: There is no such module.
         ConfigurationError: There is no such target, its module cannot be imported, or it is nothing to serve.
     """
     module, attributes, found = _find(target, Path(cwd).absolute())
     try:
+        if isinstance(found, ModuleType) and (handler := handler_in(found)) is not None:
+            name, found = handler
+            attributes = [*attributes, name]
         loaded = _target(_functions_in(found) if isinstance(found, ModuleType) else found, trigger, options)
         return replace(loaded, module=module, attribute=".".join(attributes))
     except ConfigurationError as error:
@@ -133,12 +143,17 @@ def _functions(target: Any) -> list[Function[Any]]:
     items: list[Any] = list(target) if is_several else [target]
     if strange := [item for item in items if not isinstance(item, Function)]:
         raise ConfigurationError(
-            f"{type(strange[0]).__name__} is nothing to serve: give a handler, a function made by create_function, "
+            f"{_name(strange[0])} is nothing to serve: give a handler, a function made by create_function, "
             "or a list of such functions"
         )
     if not items:
         raise ConfigurationError("there are no functions in it: put some in that create_function made")
     return items
+
+
+def _name(value: Any) -> str:
+    """A function's or class's name, or else that of a value's type."""
+    return str(getattr(value, "__name__", type(value).__name__))
 
 
 def _kind(handler: Callable[..., Any]) -> Kind:
@@ -148,20 +163,38 @@ def _kind(handler: Callable[..., Any]) -> Kind:
     except ValueError:
         signature = None
     is_async = is_coroutine_function(inspect.unwrap(handler))
+    if signature is not None and _is_durable(handler, signature):
+        raise ConfigurationError(
+            f"{handler.__name__} is a plain function: write @create_function(id=..., trigger=...) above it"
+        )
     if signature is not None and not isinstance(handler, type) and not _is_hidden(signature):
         if not is_async and _takes(signature, 2):
             return "lambda"
-        if _takes(signature, 1):
+        if _takes(signature, 1) and _may_take_requests(signature):
             return "gcf-async" if is_async else "gcf"
     raise ConfigurationError(
-        f"{'async ' if is_async else ''}{getattr(handler, '__name__', type(handler).__name__)}{signature or ''} is no "
-        "handler: Lambda's takes (event, context), a Cloud Function's (request); "
-        "a decorator that hides them needs functools.wraps"
+        f"{'async ' if is_async else ''}{_name(handler)}{signature or ''} is no handler: "
+        "Lambda's takes (event, context), a Cloud Function's (request); "
+        "a decorator that hides them needs functools.wraps. "
+        "What is to be a durable function needs @create_function(...) above it"
     )
+
+
+def _is_durable(handler: Callable[..., Any], signature: inspect.Signature) -> bool:
+    """Whether it is written as a durable function, by the one thing that it takes, and is none yet."""
+    if not inspect.isfunction(handler) or len(signature.parameters) != 1:
+        return False
+    [taken] = signature.parameters.values()
+    return taken.name in {"ctx", "context"} or "Context" in inspect.formatannotation(taken.annotation)
 
 
 def _is_hidden(signature: inspect.Signature) -> bool:
     return any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in signature.parameters.values())
+
+
+def _may_take_requests(signature: inspect.Signature) -> bool:
+    [annotation, *_] = [str(inspect.formatannotation(each.annotation)) for each in signature.parameters.values()]
+    return annotation.strip("'").partition("[")[0] not in _PLAIN
 
 
 def _takes(signature: inspect.Signature, count: int) -> bool:
@@ -228,7 +261,10 @@ def _find(target: str, cwd: Path) -> tuple[str, list[str], Any]:
         raise ConfigurationError(f"target {target!r}: importing {module_name} raised {_told(error)}") from error
     for attribute in attributes:
         if not hasattr(found, attribute):
-            raise ConfigurationError(f"target {target!r}: {module_name} has no attribute {'.'.join(attributes)!r}")
+            hint = names_hint(found, attribute) if isinstance(found, ModuleType) else ""
+            raise ConfigurationError(
+                f"target {target!r}: {module_name} has no attribute {'.'.join(attributes)!r}{hint}"
+            )
         found = getattr(found, attribute)
     return module_name, attributes, found
 
@@ -242,11 +278,15 @@ def _parts(target: str, cwd: Path) -> tuple[str, list[str]]:
     path = path.removesuffix(".py").removeprefix("./").replace("/", ".")
     words = path.split(".")
     if not all(word.isidentifier() for word in (*words, *(attribute.split(".") if colon else ()))):
-        raise ConfigurationError(f"target {target!r} is no target: write module:attribute or module.attribute")
+        raise NoModuleError(f"target {target!r} is no target: write module:attribute or module.attribute")
     count = next((n for n in range(1, len(words) + 1) if not _is_module(target, ".".join(words[:n]))), len(words) + 1)
     if count == 1 or (colon and count <= len(words)):
-        raise ConfigurationError(
-            f"target {target!r}: there is no module {'.'.join(words[:count])} in {cwd}: start in the folder that has it"
+        # Without a colon the last word is most likely what is looked for in the module.
+        name, rest = (words, attribute) if colon or len(words) == 1 else (words[:-1], words[-1])
+        hint = module_hint(".".join(name), rest, cwd)
+        raise NoModuleError(
+            f"target {target!r}: there is no module {'.'.join(words[:count])} in {cwd}: "
+            f"start in the folder that has it{hint}"
         )
     return ".".join(words[: count - 1]), attribute.split(".") if colon else words[count - 1 :]
 
@@ -262,11 +302,10 @@ def _is_module(target: str, name: str) -> bool:
 
 
 def _told(error: BaseException) -> str:
-    """What an import raised and where, in one line: the last place in the traceback that is a file."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    """What an import raised and where, in one line: the innermost place that is the user's."""
     if isinstance(error, SyntaxError) and error.filename:
-        place = f" ({error.filename}, line {error.lineno})"
+        place = place_of(error.filename, error.lineno or 0)
     else:
-        place = f" ({frames[-1].filename}, line {frames[-1].lineno})"
+        place = raising_place(error.__traceback__)
     message = str(error.msg if isinstance(error, SyntaxError) else error).split("\n")[0]
-    return f"{type(error).__name__}: {message}{place}" if message else f"{type(error).__name__}{place}"
+    return f"{type(error).__name__}: {message} ({place})" if message else f"{type(error).__name__} ({place})"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from inngest_serverless.local.places import raised_at
+
 if TYPE_CHECKING:
     from inngest_serverless.local.runs import Moment, Run
 
@@ -71,7 +73,8 @@ def draw(run: Run) -> Table:
 def moment_line(moment: Moment) -> str:
     """One moment in a few words, for a progress display."""
     subject = f"{moment.step}: " if moment.step else ""
-    return f"{subject}{_WORDS.get(moment.kind, moment.kind)}{f' ({moment.detail})' if moment.detail else ''}"
+    detail = _detail(moment)
+    return f"{subject}{_words(moment)}{f' ({detail})' if detail else ''}"
 
 
 def moment_style(moment: Moment) -> str:
@@ -80,12 +83,24 @@ def moment_style(moment: Moment) -> str:
 
 
 def _what(moment: Moment) -> Text:
-    text = Text(_WORDS.get(moment.kind, moment.kind), style=moment_style(moment))
+    text = Text(_words(moment), style=moment_style(moment))
     if moment.attempt:
         text.append(f" on attempt {moment.attempt + 1}")
-    if moment.detail:
-        text.append(f"  {moment.detail}", style="dim")
+    if detail := _detail(moment):
+        text.append(f"  {detail}", style="dim")
     return text
+
+
+def _words(moment: Moment) -> str:
+    if moment.kind == "Invoked" and moment.error is not None:
+        return "got an error"
+    return _WORDS.get(moment.kind, moment.kind)
+
+
+def _detail(moment: Moment) -> str:
+    """What there is to say of it; before what was raised stands where."""
+    place = raised_at(moment.error)
+    return f"{place}: {moment.detail}" if place else moment.detail
 
 
 def _since(millis: int) -> str:

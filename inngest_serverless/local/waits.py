@@ -84,7 +84,9 @@ class Waits:
         ended, left = list[Wait](), list[Wait]()
         for wait in self._events.pop(event["name"], ()):
             if not wait.is_over:
-                (ended if holds(wait.step.opts.get("if"), wait.run.events[0], event) else left).append(wait)
+                owner = wait.run.function.id
+                is_met = holds(wait.step.opts.get("if"), wait.run.events[0], event, owner=owner)
+                (ended if is_met else left).append(wait)
         if left:
             self._events[event["name"]] = left
         return ended

@@ -92,8 +92,8 @@ def functions_of(target: Any) -> list[Function[Any]] | None:
 def _checked(function: Any) -> Function[Any]:
     if not isinstance(function, Function):
         raise ConfigurationError(
-            f"{type(function).__name__} cannot be run: give a function made by create_function, a list of them, "
-            "or the handler that serves them"
+            f"{getattr(function, '__name__', type(function).__name__)} cannot be run: "
+            "give a function made by create_function, a list of them, or the handler that serves them"
         )
     return function
 

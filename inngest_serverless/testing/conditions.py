@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from inngest_serverless.local.places import reason
 from inngest_serverless.testing.errors import NotReachedError
 from inngest_serverless.testing.faults import Faults
 from inngest_serverless.testing.mocks import Mocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from inngest_serverless.local.runs import Run
     from inngest_serverless.testing.faults import Fault
@@ -55,7 +56,7 @@ class Conditions:
         return [f"mock_step({mock.step!r})" for mock in mocks] + [str(fault) for fault in faults]
 
 
-def not_reached(what: list[str], runs: Iterable[Run], told: str) -> NotReachedError:
+def not_reached(what: list[str], runs: Collection[Run], told: str) -> NotReachedError:
     """The failure of a test whose function never came to something.
 
     Args:
@@ -63,8 +64,9 @@ def not_reached(what: list[str], runs: Iterable[Run], told: str) -> NotReachedEr
         runs: The runs that there were.
         told: What happened in them.
     """
+    failed = [f"run of {run.function.id!r} failed: {reason(run.error)}; so " for run in runs if run.error]
     steps = dict.fromkeys(moment.step for run in runs for moment in run.timeline if moment.step)
     return NotReachedError(
-        f"{', '.join(what)}: no function came to that. The steps that were found: "
+        f"{''.join(failed[:1])}{', '.join(what)}: no function came to that. The steps that were found: "
         f"{', '.join(map(repr, steps)) or 'none'}. Is the ID right, and does the event lead there?{told}"
     )

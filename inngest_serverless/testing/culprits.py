@@ -10,7 +10,7 @@ import types
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from inngest_serverless.testing.sources import is_users, place_of
+from inngest_serverless.local.places import is_users, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

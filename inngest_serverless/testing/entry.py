@@ -94,5 +94,6 @@ def start(
     fetch: Endpoint | None = None,
 ) -> TestRun[Any]:
     """Start a function, and let it come as far as it can without time passing; otherwise as ``run``."""
+    __tracebackhide__ = True
     session = Session(seed=seed, at=at, fetch=fetch)
     return session.start(target, event, function=function, mocks=mocks, faults=faults)

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from inngest_serverless.events import Event
+from inngest_serverless.local.places import is_users
 from inngest_serverless.serialization import jsonable
-from inngest_serverless.testing.sources import is_users
 
 __all__ = ["fingerprint"]
 

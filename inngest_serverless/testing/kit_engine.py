@@ -37,6 +37,7 @@ class KitEngine(Engine):
         posted: The events that the code under test has sent, by their IDs, each with the ID of the run that sent it.
         under_way: The ID of the run whose function is being called, or "".
         declared: The functions as they were declared, by their composite IDs.
+        just_failed: The runs that have failed, until somebody has taken them down.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class KitEngine(Engine):
         self.posted: dict[str, tuple[dict[str, Any], str]] = {}
         self.under_way = ""
         self.declared: dict[str, Function[Any]] = {}
+        self.just_failed: list[Run] = []
         self._owners: dict[str, str] = {}
         self._mocks = mocks
         self._can_fetch = fetch is not None
@@ -76,6 +78,7 @@ class KitEngine(Engine):
             ConfigurationError: The app has no such function.
         """
         served = [each for each in self.functions.values() if each.url.startswith(url)]
+        __tracebackhide__ = True
         if wanted is None:
             return served
         ids = [each if isinstance(each, str) else each.id for each in wanted]
@@ -94,6 +97,7 @@ class KitEngine(Engine):
             EngineError: The events start none of them; the message says why.
             ConfigurationError: There are several events for a function that takes one at a time.
         """
+        __tracebackhide__ = True
         if not events:
             return self._start_on_schedule(functions)
         if len(events) > 1 and not any(each.flow.batch for each in functions):
@@ -121,6 +125,7 @@ class KitEngine(Engine):
         )
 
     def _start_on_schedule(self, functions: list[Registered]) -> Run:
+        __tracebackhide__ = True
         timed = [each for each in functions if any(trigger.get("cron") for trigger in each.triggers)]
         if len(timed) != 1:
             names = sorted(
@@ -152,6 +157,11 @@ class KitEngine(Engine):
             triggers = [_shown(trigger) for function in functions for trigger in function.triggers]
             why = f"the triggers are {', '.join(dict.fromkeys(triggers)) or 'none'}"
         return f"event {event['name']!r} starts no run of {_named(functions)}: {why}"
+
+    def _ended(self, run: Run, reason: str) -> None:
+        super()._ended(run, reason)
+        if run.status == "failed":
+            self.just_failed.append(run)
 
     def _stand_in(self, run: Run, step: ReportedStep) -> tuple[Any] | None:
         mock = None if step.op == STEP_PLANNED else self._mocks.find(step.key, step.step)

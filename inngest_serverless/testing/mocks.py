@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from inngest_serverless.engine.plans import FetchReply, Signal
+from inngest_serverless.engine.server_plans import FetchReply, Signal
 from inngest_serverless.errors import ConfigurationError, OutputError, StepError
-from inngest_serverless.events import Event, event_json
+from inngest_serverless.events import Event
 from inngest_serverless.protocol.opcodes import (
     GATEWAY,
     SLEEP,
@@ -20,6 +20,7 @@ from inngest_serverless.protocol.opcodes import (
 )
 from inngest_serverless.protocol.step_ids import hash_id
 from inngest_serverless.result_types import result_type
+from inngest_serverless.sent_events import event_json
 from inngest_serverless.serialization import encode_output
 
 if TYPE_CHECKING:

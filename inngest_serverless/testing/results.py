@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from inngest_serverless.errors import ResultTypeError
 from inngest_serverless.local.calls import UNTARGETED, wake_ms
 from inngest_serverless.local.openings import read_opening
+from inngest_serverless.local.places import raised_at
 from inngest_serverless.result_types import result_type
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from inngest_serverless.local.runs import Moment, Pending, ReportedStep, Run
     from inngest_serverless.testing.faults import Injection
 
-__all__ = ["RunError", "RunResult", "StepResult", "Waiting", "result_of", "waits_of"]
+__all__ = ["RECENT_FAILURES", "RunError", "RunResult", "StepResult", "Waiting", "result_of", "waits_of"]
 
 R = TypeVar("R")
 
@@ -30,6 +32,7 @@ _WAITS = {
     "Gateway": "request",
     "AIGateway": "request",
 }
+_RECENT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +43,21 @@ class RunError:
         name: The name of the exception's class.
         message: Its message.
         stack: Its stack trace as text, or None.
+        at: Where it was raised in the user's code, ``"app.py:12 in charge"``; "" where that is not known.
     """
 
     name: str
     message: str
     stack: str | None = field(default=None, repr=False, compare=False)
+    at: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.message}"
+
+    @property
+    def reason(self) -> str:
+        """What was raised, behind where: ``"app.py:12 in charge: ValueError: negative"``."""
+        return f"{self.at}: {self}" if self.at else str(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +95,7 @@ class Waiting:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RunResult(Generic[R]):
     """What came of a run.
 
@@ -117,6 +127,14 @@ class RunResult(Generic[R]):
     failure_handler: RunResult[Any] | None = None
     step_results: tuple[StepResult, ...] = field(default=(), repr=False)
 
+    def __repr__(self) -> str:
+        # What went wrong comes first: pytest cuts off what is long.
+        came = f"failed: {self.error.reason}" if self.status == "failed" and self.error else self.status
+        return (
+            f"<RunResult of {self.function_id!r}: {came}; "
+            f"output={self.output!r}, steps={self.steps!r}, calls={self.calls}, run_id={self.run_id!r}>"
+        )
+
     def step(self, step_id: str, index: int = 0) -> StepResult:
         """A step that has finished.
 
@@ -127,21 +145,29 @@ class RunResult(Generic[R]):
         Raises:
             KeyError: There is none; the message says which there are.
         """
+        __tracebackhide__ = True  # the test's line is what counts
         found = [step for step in self.step_results if step.id == step_id]
         if index >= len(found):
-            raise KeyError(f"no use {index} of a step {step_id!r} has finished; finished are {self._shown_steps}")
+            failure = f"; the run failed: {self.error.reason}" if self.error else ""
+            raise KeyError(
+                f"no use {index} of a step {step_id!r} has finished; finished are {self._shown_steps}{failure}"
+            )
         return found[index]
 
     def describe(self) -> str:
         """The run in a few lines, for messages."""
         start = self.timeline[0].at_ms if self.timeline else 0
         lines = [f"  {(moment.at_ms - start) / 1000:>10.1f} s  {_line(moment)}" for moment in self.timeline]
-        ended = f"run of {self.function_id!r}: {self.status}{f' ({self.error})' if self.error else ''}"
+        ended = f"run of {self.function_id!r}: {self.status}{f': {self.error.reason}' if self.error else ''}"
         return "\n".join([ended, *lines, *(f"  fault: {fault}" for fault in self.faults)])
 
     @property
     def _shown_steps(self) -> str:
         return ", ".join(map(repr, self.steps)) or "none"
+
+
+# The last runs that failed, by their IDs, for whoever reports on a test.
+RECENT_FAILURES: OrderedDict[str, RunResult[Any]] = OrderedDict()
 
 
 def result_of(
@@ -160,7 +186,7 @@ def result_of(
         faults: What has gone wrong.
         failure_handler: What came of its failure handler.
     """
-    return RunResult(
+    result: RunResult[R] = RunResult(
         status=run.status,
         output=cast("R", _typed(run, function)),
         error=_error(run.error),
@@ -174,6 +200,11 @@ def result_of(
         failure_handler=failure_handler,
         step_results=tuple(_step(run, moment) for moment in run.timeline if moment.kind in _DONE),
     )
+    if run.status == "failed":
+        RECENT_FAILURES[run.id] = result
+        while len(RECENT_FAILURES) > _RECENT:
+            RECENT_FAILURES.popitem(last=False)
+    return result
 
 
 def waits_of(run: Run) -> tuple[Waiting, ...]:
@@ -226,11 +257,13 @@ def _step(run: Run, moment: Moment) -> StepResult:
 
 
 def _line(moment: Moment) -> str:
-    words = [moment.kind, repr(moment.step) if moment.step else "", f"({moment.detail})" if moment.detail else ""]
+    place = raised_at(moment.error)
+    detail = f"{place}: {moment.detail}" if place else moment.detail
+    words = [moment.kind, repr(moment.step) if moment.step else "", f"({detail})" if detail else ""]
     return " ".join(filter(None, words))
 
 
 def _error(document: dict[str, Any] | None) -> RunError | None:
     if not document:
         return None
-    return RunError(str(document.get("name")), str(document.get("message")), document.get("stack"))
+    return RunError(str(document.get("name")), str(document.get("message")), document.get("stack"), raised_at(document))

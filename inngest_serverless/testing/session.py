@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from inngest_serverless.clock import timestamp
 from inngest_serverless.durations import to_time_string
-from inngest_serverless.events import Event, event_json, event_list
+from inngest_serverless.errors import ConfigurationError
+from inngest_serverless.events import Event
+from inngest_serverless.local.runs import EngineError
+from inngest_serverless.sent_events import event_json, event_list
 from inngest_serverless.testing.apps import Apps, functions_of
 from inngest_serverless.testing.conditions import Conditions, not_reached
 from inngest_serverless.testing.isolation import belongs_to, isolated
@@ -185,16 +188,20 @@ class Session:
         faults: Iterable[Fault] | Fault = (),
     ) -> TestRun[Any]:
         """Start a function, and let it come as far as it can without time passing; otherwise as ``run``."""
+        __tracebackhide__ = True
         given = self._conditions.add(mocks, faults)
         functions = functions_of(target)
+        if function is None and functions is not None and len(functions) == 1:
+            function = functions[0]
+        among = functions if function is None else [function]
         with self.active():
-            url = self._apps.serve(target if functions is None else functions)
-            if function is None and functions is not None and len(functions) == 1:
-                function = functions[0]
-            among = functions if function is None else [function]
-            run = self._engine.start(self._engine.chosen(url, among), [] if event is None else event_list(event))
-            self._conditions.faults.bind(given.faults, run.id)
-            self._engine.settle()
+            try:
+                url = self._apps.serve(target if functions is None else functions)
+                run = self._engine.start(self._engine.chosen(url, among), [] if event is None else event_list(event))
+                self._conditions.faults.bind(given.faults, run.id)
+                self._engine.settle()
+            except (EngineError, ConfigurationError) as error:
+                raise error.with_traceback(None) from None  # where the kit was then tells the test nothing
         return TestRun(self, run, given)
 
     # What happens meanwhile.
@@ -268,8 +275,12 @@ class Session:
     @contextmanager
     def active(self) -> Iterator[None]:
         """What has to be open while functions are called."""
-        with nullcontext() if self._lasts else isolated(self._engine), belongs_to(self._engine):
-            yield
+        try:
+            with nullcontext() if self._lasts else isolated(self._engine), belongs_to(self._engine):
+                yield
+        finally:
+            while self._engine.just_failed:
+                self.result(self._engine.just_failed.pop())  # what it failed with is kept, for reports on the test
 
     def preview(self, call: WireCall) -> HttpReply:
         """Make a call that runs no step's body; the engine knows nothing of it."""

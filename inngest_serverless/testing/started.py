@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from inngest_serverless.local.runs import EngineError
 from inngest_serverless.testing.results import waits_of
 
 if TYPE_CHECKING:
@@ -102,9 +103,12 @@ class TestRun(Generic[R]):
         __tracebackhide__ = True
         with self._session.active():
             engine = self._session.engine
-            engine.finish(self._run)
-            engine.settle()
-            if (handler := engine.handler_of(self._run)) is not None:
-                engine.finish(handler)
+            try:
+                engine.finish(self._run)
+                engine.settle()
+                if (handler := engine.handler_of(self._run)) is not None:
+                    engine.finish(handler)
+            except EngineError as error:
+                raise error.with_traceback(None) from None  # where the engine was then tells the test nothing
         self._session.release(self._given)
         return self.result

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from inngest_serverless.engine.async_steps import AsyncStep, AsyncStepAI
 from inngest_serverless.engine.steps import Step, StepAI
+from inngest_serverless.local.places import place_of
 from inngest_serverless.testing.fingerprints import fingerprint
-from inngest_serverless.testing.sources import place_of, user_frame
+from inngest_serverless.testing.sources import user_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

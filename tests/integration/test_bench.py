@@ -16,7 +16,17 @@ from rich.console import Console
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "scripts" / "benchmarks"
-OWN = ("calls", "calls_durable", "calls_inngest", "calls_restate", "contenders", "measure", "report", "runtime")
+OWN = (
+    "artifacts",
+    "calls",
+    "calls_durable",
+    "calls_inngest",
+    "calls_restate",
+    "contenders",
+    "measure",
+    "report",
+    "runtime",
+)
 PINS = (ROOT / "requirements" / "bench.txt").read_text("utf-8")
 PAGE = ROOT / "docs" / "performance.md"
 TABLE_WIDTH = 100
@@ -52,6 +62,21 @@ def test_every_figure_is_measured_beside_the_floor(bench, tmp_path):
 def test_the_async_handler_answers_every_call(bench, tmp_path):
     figures = place_for(bench, tmp_path, "async").warm(1)
     assert set(figures["async"]) == set(bench["calls"].CASES)
+
+
+@pytest.mark.integration
+def test_what_build_lambda_gains_is_measured(bench, tmp_path):
+    artifacts, report = bench["artifacts"], bench["report"]
+    apps = artifacts.artifacts_of(typed=False)
+    figures = artifacts.measure_artifacts(apps, tmp_path, tmp_path / "no-pins", lambda _text: None, 1)
+    [(app, rows)] = figures.items()
+    assert app == "untyped"
+    assert set(rows) == set(artifacts.ROWS)
+    assert all(set(row) == set(artifacts.COLUMNS) and min(row.values()) > 0 for row in rows.values())
+    assert rows["zipped"]["built"] < rows["zipped"]["source"] < rows["zipped"]["compiled"]
+    text = report.artifacts_markdown(figures)
+    assert text.count("\n") == 2 + len(artifacts.ROWS)
+    assert "| untyped: zipped |" in text
 
 
 @pytest.mark.integration
@@ -157,7 +182,8 @@ def figures_of_all(bench):
     contenders, report = bench["contenders"], bench["report"]
     figures = {name: dict.fromkeys(report.GOALS, 9_990.0) for name in contenders.CONTENDERS}
     figures["floor"] |= dict.fromkeys(report.GOALS, 88.8)
-    del figures["restate"]["big-signed"]
+    for key in ("big-signed", "texts-signed"):
+        del figures["restate"][key]
     return figures
 
 
@@ -200,9 +226,19 @@ def test_the_page_has_the_table_of_the_benchmark(bench):
             assert row[-1].endswith("missed") is (multiple > goal), (key, command)
 
 
+def test_the_page_has_the_table_of_artifacts(bench):
+    artifacts = bench["artifacts"]
+    command = "run scripts/bench --peers --docs and put its tables into docs/performance.md"
+    lines = PAGE.read_text("utf-8").splitlines()
+    start = lines.index("|  | " + " | ".join(artifacts.COLUMNS.values()) + " |")
+    rows = [line.split("|")[1].strip() for line in lines[start + 2 : start + 2 + 2 * len(artifacts.ROWS)]]
+    assert rows == [f"{app}: {title}" for app in ("untyped", "typed") for title, _ in artifacts.ROWS.values()], command
+
+
 def test_every_package_is_pinned(bench):
     pins = [line for line in PINS.splitlines() if line and not line.startswith("#")]
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][A-Za-z0-9.]*", pin) for pin in pins), pins
     names = {pin.partition("==")[0] for pin in pins}
-    asked = {name for one in bench["contenders"].CONTENDERS.values() for name in one.requirements}
+    apps = [*bench["contenders"].CONTENDERS.values(), *bench["artifacts"].artifacts_of(typed=True).values()]
+    asked = {name for one in apps for name in one.requirements}
     assert asked | {"matplotlib"} <= names

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from contextlib import ExitStack
 from textwrap import dedent
 
 import pytest
+from cli_server import run_command
 from dev_process import COMMAND, ROOT, Dev, request, until, write
 
 from inngest_serverless.local.functions_framework import FunctionsFramework
@@ -209,9 +211,9 @@ def test_changes_are_taken_up_and_runs_outlive_them(runtime, tmp_path):
         assert dev.completed(first) == [1, 2]
 
         write(tmp_path, "helper", "VERSION = \n")
-        told = dev.await_problem("helper.py, line 1")
+        told = dev.await_problem("(helper.py:1)")
         assert told.startswith("target 'app:handler': importing app raised SyntaxError: invalid syntax (")
-        assert told.endswith("helper.py, line 1); waiting for a change")
+        assert told.endswith("(helper.py:1); waiting for a change")
         status, _, body = request("GET", dev.app)
         assert (status, "SyntaxError" in json.loads(body)["message"]) == (503, True)
         second = dev.send("t/fn")
@@ -298,3 +300,79 @@ def test_the_text_that_people_read(tmp_path):
         "run completed",
     ]
     assert "\x1b" not in text, "no colours where no terminal is"
+
+
+MISTAKEN = """
+    import uuid
+    from inngest_serverless import create_function, event_trigger, inngest_lambda
+
+    def note(text):
+        return text
+
+    @create_function(id="unstable", trigger=event_trigger("t/unstable"), retries=0)
+    def unstable(ctx):
+        ctx.step.run(f"note-{uuid.uuid4()}", note, "x")
+
+    @create_function(id="forgetful", trigger=event_trigger("t/forgetful"), retries=0)
+    async def forgetful(ctx):
+        return ctx.step.run("note", note, "x")["text"]
+
+    @create_function(id="calling", trigger=event_trigger("t/calling"), retries=0)
+    def calling(ctx):
+        ctx.step.invoke_by_id("call", function_id="nobody")
+
+    handler = inngest_lambda([unstable, forgetful, calling], app_id="app")
+"""
+
+
+def test_mistakes_of_newcomers_are_named(tmp_path):
+    write(tmp_path, "app", MISTAKEN)
+    with Dev(tmp_path, "app") as dev:
+        listed = dev.await_said("functions")["functions"]
+        assert [each["id"] for each in listed] == ["app-unstable", "app-forgetful", "app-calling"], "as app:handler"
+        dev.send("t/unstabel")
+        told = "event 't/unstabel' starts no function: none has this trigger (did you mean 't/unstable'?)"
+        dev.await_said("note", text=told)
+        for name, message in {
+            "unstable": r"EngineError: run \w+ of 'app-unstable' comes to no end: each call finds a new step, 'note-",
+            "forgetful": "ConfigurationError: step 'note' was not awaited, so it never ran: write 'await' before it$",
+            "calling": "Error: could not find function with ID: app-nobody$",
+        }.items():
+            dev.send(f"t/{name}")
+            failed = dev.await_said("moment", what="Failed", function_id=f"app-{name}")
+            assert re.match(message, failed["detail"]), failed
+        invoked = dev.await_said("moment", what="Invoked")
+        assert invoked["detail"] == (
+            "no function 'app-nobody' is served; known are app-calling, app-forgetful, app-unstable"
+        )
+        assert "was never awaited" not in "".join(dev.written), dev.state
+
+        origin = dev.app.removesuffix("/api/inngest")
+        sent = run_command("send", "t/unstable", "--to", origin)
+        assert (sent.returncode, sent.stderr.count("\n")) == (1, 1), sent
+        told = f"{origin} is an app, which takes no events: give --to dev, or the address of the dev server\n"
+        assert sent.stderr == f"inngest-serverless: {told}"
+
+
+def test_a_module_that_is_not_there_ends_it(tmp_path):
+    (tmp_path / "src").mkdir()
+    write(tmp_path / "src", "main", MISTAKEN)
+    with Dev(tmp_path, "main:handler") as dev:
+        assert dev.wait() == 2
+        told = "there is no module main in {}: start in the folder that has it (did you mean src.main:handler?)\n"
+        assert "".join(dev.written).endswith(told.format(tmp_path)), dev.state
+
+
+def test_a_name_that_is_not_there_may_still_come(tmp_path):
+    write(tmp_path, "app", MISTAKEN)
+    with Dev(tmp_path, "app:handlr") as dev:
+        told = dev.await_problem("app has no attribute 'handlr'")
+        assert told.endswith("'handlr' (did you mean app:handler?); waiting for a change")
+        write(tmp_path, "app", MISTAKEN + "    handlr = handler\n")
+        dev.await_said("functions")
+        # What was there once is waited for, as while files are being replaced.
+        (tmp_path / "app.py").unlink()
+        dev.await_problem("there is no module app")
+        write(tmp_path, "app", MISTAKEN + "    handlr = handler  # anew\n")
+        dev.await_said("note", 2, text="the app is up")
+        assert dev.stop() == 0

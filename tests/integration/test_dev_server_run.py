@@ -89,11 +89,24 @@ class TestRun:
         assert (document["ok"], [each["status"] for each in document["runs"]]) == (False, ["failed", "completed"])
         assert document["runs"][0]["error"]["message"] == "for good"
 
+    def test_where_the_code_has_raised(self, run, tmp_path):
+        lines = (tmp_path / "app.py").read_text("utf-8").splitlines()
+        line = lines.index('    raise NonRetriableError("for good")') + 1
+        place = f"app.py:{line} in bad"
+        ran = run("app:handler", "--event", "t/bad")
+        assert f"│ run failed  {place}: NonRetriableError: for good" in ran.stdout
+        assert f"\nfailed after 1 invocations: {place}: NonRetriableError: for good\n" in ran.stdout
+        ran = run("app:handler", "--event", "t/week")
+        line = lines.index('        raise ValueError("once")') + 1
+        place = f"app.py:{line} in flaky"
+        assert f"raised, will be tried again  {place}: ValueError: once" in ran.stdout
+
     def test_an_event_that_starts_nothing(self, run):
         for more in ([], ["--real-time"]):
             ran = run("app:handler", "--event", "t/other", *more)
             assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
-            assert "event 't/other' starts no function" in ran.stderr
+            told = "event 't/other' starts no function: none has this trigger; known are t/bad, t/stuck, t/week\n"
+            assert ran.stderr.endswith(told)
 
     def test_real_time(self, run):
         ran = run("app:handler", "--event", "t/bad", "--real-time", "--json")
@@ -111,7 +124,7 @@ class TestRun:
         [
             ("app:nothing", 2, "app has no attribute 'nothing'"),
             ("nowhere:handler", 2, "there is no module nowhere"),
-            ("app:raising", 1, "target 'app:raising' raised LookupError when it was called: no table"),
+            ("app:raising", 1, "target 'app:raising' raised LookupError when it was called: no table (app.py:32)"),
         ],
     )
     def test_what_does_not_work_is_one_line(self, target, code, part, run):

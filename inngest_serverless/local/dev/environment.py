@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Found", "ProcessEnvironment", "StoppedError", "TargetError"]
+__all__ = ["Found", "MissingTargetError", "ProcessEnvironment", "StoppedError", "TargetError"]
 
 
 class TargetError(ConfigurationError):
     """The target cannot be loaded: its code has to change."""
+
+
+class MissingTargetError(TargetError):
+    """There is no such module."""
 
 
 class StoppedError(ConfigurationError):
@@ -101,7 +105,7 @@ class ProcessEnvironment:
             raise TargetError(f"target {self._target!r}: the process that imported it ended ({_ending(process)})")
         said = json.loads(line)
         if "failed" in said:
-            raise TargetError(said["failed"])
+            raise (MissingTargetError if said["is_missing"] else TargetError)(said["failed"])
         return Found(**said)
 
     def invoke(self, event: Mapping[str, Any]) -> Any:

@@ -6,7 +6,7 @@ from threading import Condition, Event, Thread
 from typing import TYPE_CHECKING, Protocol, Self
 
 from inngest_serverless.errors import ConfigurationError, InngestError
-from inngest_serverless.local.dev.environment import StoppedError, TargetError
+from inngest_serverless.local.dev.environment import MissingTargetError, StoppedError, TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -128,6 +128,7 @@ class LocalApp:
                     self._starting.stop()
 
     def _live(self) -> None:
+        may_be_missing = False
         while True:
             generation = self._make()
             with self._state:
@@ -143,13 +144,16 @@ class LocalApp:
                 continue  # by the next change
             except InngestError as error:
                 is_settings = isinstance(error, ConfigurationError) and not isinstance(error, TargetError)
-                if is_settings or self._changes is None:
+                # A file that was there once may only be on its way from one state to the next, as in a checkout.
+                is_mistyped = isinstance(error, MissingTargetError) and not may_be_missing
+                if is_settings or is_mistyped or self._changes is None:
                     self._listener.broken(error)
                     return
                 self._listener.failed(_in_a_line(error))
             else:
                 while not (self._listener.started(generation) or self._outdated.wait(_AGAIN_SECONDS)):
                     pass
+            may_be_missing = True
             self._outdated.wait()
 
     def _start(self, generation: Generation) -> None:

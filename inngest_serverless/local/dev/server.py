@@ -235,7 +235,12 @@ class DevServer:
             )
         retry_ms = None if self._retry_seconds is None else self._retry_seconds * 1000
         self._engine = LiveEngine(
-            endpoint, watch=self._feed.moment, fetch=self._outbound.send, retry_ms=retry_ms, keep=_KEPT
+            endpoint,
+            watch=self._feed.moment,
+            unclaimed=self._feed.note,
+            fetch=self._outbound.send,
+            retry_ms=retry_ms,
+            keep=_KEPT,
         )
         try:
             api = LocalApi(self._engine, where.host, where.port, schemas=self._schemas)

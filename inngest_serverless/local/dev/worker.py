@@ -1,8 +1,8 @@
 """The program of a Lambda execution environment: loads a target, then calls its handler for each event that comes in.
 
 A line of JSON on stdin is a call: ``{"event", "timeout_seconds"}``. The first line on stdout says what was found, or
-``{"failed"}``; each further one is what came of a call: ``{"reply"}``, or ``{"error"}`` in Lambda's form. What the app
-itself prints goes to stderr, and its stdin is empty.
+``{"failed", "is_missing"}``; each further one is what came of a call: ``{"reply"}``, or ``{"error"}`` in Lambda's form.
+What the app itself prints goes to stderr, and its stdin is empty.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from uuid import uuid4
 from inngest_serverless.errors import ConfigurationError
 from inngest_serverless.functions import Function
 from inngest_serverless.local.schemas import event_schemas
-from inngest_serverless.local.targets import LambdaContext, load
+from inngest_serverless.local.targets import LambdaContext, NoModuleError, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ def main() -> None:
     try:
         target = load(sys.argv[1], cwd=Path.cwd())
     except ConfigurationError as error:
-        _say(answers, {"failed": str(error)})
+        _say(answers, {"failed": str(error), "is_missing": isinstance(error, NoModuleError)})
         return
     _say(answers, _found(target))
     for line in calls:

@@ -141,6 +141,7 @@ class TestHowCommandsEnd:
             (["send", "a/b", "--data", "@nowhere.json"], "Invalid value for --data: nowhere.json cannot be read: No such file or directory (see inngest-serverless send --help)"),
             (["send", "a/b", "--data", "-", "--user", "-"], "stdin can be read once only: give --data or --user in another way (see inngest-serverless send --help)"),
             (["send", "a/b", "--to", "mars"], "Invalid value for --to: 'mars' is neither dev nor cloud nor a URL (see inngest-serverless send --help)"),
+            (["send", "a/b", "--to", "localhost:8288"], "Invalid value for --to: 'localhost:8288' is neither dev nor cloud nor a URL: write http://localhost:8288 (see inngest-serverless send --help)"),
             (["send", "a/b", "--to", "cloud"], "no event key: set INNGEST_EVENT_KEY, or INNGEST_DEV=1 to work with a dev server"),
             (["send", "", "--to", "dev"], "an event without a name cannot be sent: give it name='app/thing.happened'"),
             (["sync"], "nothing to register: give --url URL or a TARGET (see inngest-serverless sync --help)"),

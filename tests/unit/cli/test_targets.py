@@ -13,7 +13,7 @@ import pytest
 from inngest_serverless import ConfigurationError, create_function, event_trigger, inngest_gcf, inngest_gcf_async
 from inngest_serverless.local.gateway import TRIGGERS
 from inngest_serverless.local.in_band import registration
-from inngest_serverless.local.targets import endpoint_of, load
+from inngest_serverless.local.targets import NoModuleError, endpoint_of, load
 
 KEY = "signkey-test-0123456789abcdef0123456789abcdef"
 URL = "https://app.example/api/inngest"
@@ -64,7 +64,6 @@ def _call(endpoint, function_id="app-one"):
         ("one", "functions", "local"),
         ("several", "functions", "local"),
         ("each", "functions", "local"),
-        ("", "functions", "local"),
     ],
 )
 @pytest.mark.parametrize("separator", [":", "."])
@@ -245,21 +244,41 @@ class TestWhatIsNoTarget:
             (
                 "x = 1 / 0",
                 "{name}.handler",
-                "importing {name} raised ZeroDivisionError: division by zero ({cwd}/{name}.py, line 1)",
+                "importing {name} raised ZeroDivisionError: division by zero ({cwd}/{name}.py:1)",
             ),
             (
                 "import nothing_here",
                 "{name}.handler",
-                "importing {name} raised ModuleNotFoundError: No module named 'nothing_here' ({cwd}/{name}.py, line 1)",
+                "importing {name} raised ModuleNotFoundError: No module named 'nothing_here' ({cwd}/{name}.py:1)",
             ),
             (
                 "def f(:",
                 "{name}.handler",
-                "importing {name} raised SyntaxError: invalid syntax ({cwd}/{name}.py, line 1)",
+                "importing {name} raised SyntaxError: invalid syntax ({cwd}/{name}.py:1)",
             ),
-            ("raise SystemExit", "{name}:handler", "importing {name} raised SystemExit ({cwd}/{name}.py, line 1)"),
+            ("raise SystemExit", "{name}:handler", "importing {name} raised SystemExit ({cwd}/{name}.py:1)"),
             ("handler = 3", "{name}:handler", "int is nothing to serve: give a handler, a function"),
-            ("handler = [print]", "{name}:handler", "builtin_function_or_method is nothing to serve"),
+            ("handler = [print]", "{name}:handler", "print is nothing to serve"),
+            ("def fn(ctx): ...", "{name}:fn", "fn is a plain function: write @create_function(id=..., trigger=...)"),
+            ("async def fn(x: 'Context[int]'): ...", "{name}:fn", "fn is a plain function: write @create_function"),
+            ("def charge(cents: int): ...", "{name}:charge", "needs @create_function(...) above it"),
+            (APP, "{name}:on_lambd", "{name} has no attribute 'on_lambd' (did you mean {name}:on_lambda?)"),
+            (APP, "{name}:x", "(did you mean {name}:one, {name}:two, {name}:several, {name}:each, {name}:on_lambda,"),
+            (
+                APP,
+                "{name}",
+                "has several handlers: name one of them, {name}:on_lambda or {name}:on_gcf or {name}:on_gcf_async",
+            ),
+            (
+                "from inngest_serverless import cron_trigger\n\ncron_trigger('99 * * * *')",
+                "{name}",
+                "e.g. '0 12 * * 5' for Fridays at 12:00 ({cwd}/{name}.py:3)",
+            ),
+            (
+                APP + "    inngest_lambda([one, one, two], app_id='app')",
+                "{name}",
+                "function ID 'one' is used twice: each needs its own ({cwd}/{name}.py:19)",
+            ),
             ("handler = []", "{name}:handler", "there are no functions in it"),
             ("def handler(): ...", "{name}:handler", "handler() is no handler: Lambda's takes (event, context)"),
             ("def handler(*args): ...", "{name}:handler", "a decorator that hides them needs functools.wraps"),
@@ -273,6 +292,44 @@ class TestWhatIsNoTarget:
             load(target.format(name=name), cwd=tmp_path)
         assert message.format(name=name, cwd=tmp_path) in str(raised.value)
         assert "\n" not in str(raised.value)
+
+    @pytest.mark.parametrize("wanted", ["there:handler", "there.handler", "ther:handler"])
+    def test_it_says_where_a_module_is(self, wanted, tmp_path):
+        (tmp_path / "deep" / "down").mkdir(parents=True)
+        (tmp_path / "deep" / "down" / "there.py").touch()
+        (tmp_path / "venv").mkdir()
+        (tmp_path / "venv" / "pyvenv.cfg").touch()
+        (tmp_path / "venv" / "there.py").touch()
+        with pytest.raises(NoModuleError) as raised:
+            load(wanted, cwd=tmp_path)
+        assert ("(did you mean deep.down.there:handler?)" in str(raised.value)) is wanted.startswith("there")
+
+
+class TestAModuleAlone:
+    """It means the same as the handler in it."""
+
+    @pytest.mark.parametrize(
+        "made",
+        [
+            "main = inngest_lambda(several, app_id='app')",
+            "main = inngest_gcf(several, app_id='app')",
+            "main = inngest_lambda(several, app_id='app', middleware=[PowertoolsMetrics()])",
+            "handle = inngest_lambda(several, app_id='app')\n    def handler(event, context): return handle(event, context)",
+        ],
+    )
+    def test_it_means_its_handler(self, made, write, tmp_path, monkeypatch):
+        monkeypatch.setenv("INNGEST_DEV", "1")
+        head = APP.partition("    on_lambda =")[0]
+        name = write(f"{head}    from inngest_serverless import PowertoolsMetrics\n    {made}\n")
+        target = load(name, cwd=tmp_path)
+        assert target.attribute == ("handler" if "def handler" in made else "main")
+        assert _call(target.endpoint) == (200, "café")
+
+    def test_it_means_its_functions_where_it_has_none(self, write, tmp_path, monkeypatch):
+        monkeypatch.setenv("INNGEST_DEV", "1")
+        target = load(write(APP.partition("    on_lambda =")[0]), cwd=tmp_path)
+        assert (target.kind, target.attribute) == ("functions", "")
+        assert _call(target.endpoint, "local-one") == (200, "café")
 
 
 class TestNoRegistration:

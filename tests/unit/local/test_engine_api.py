@@ -20,6 +20,7 @@ from inngest_serverless import (
 )
 from inngest_serverless.local.api import LocalApi
 from inngest_serverless.local.calls import MAX_BODY_BYTES
+from inngest_serverless.local.conditions import ConditionError, check_condition, holds
 from inngest_serverless.local.engine import Engine
 from inngest_serverless.local.guard import Guard
 from inngest_serverless.local.ids import function_uuid, seeded_ids
@@ -104,8 +105,30 @@ def test_a_trigger_whose_condition_is_not_cel_is_refused(serve):
     def fn(_ctx):
         return 1
 
-    with pytest.raises(AssertionError, match="is not CEL"):
+    told = r"function \W+app-fn\W+: the condition \W+event\.data\.id ==\W+ is not CEL"
+    with pytest.raises(AssertionError, match=told):
         serve(fn)
+
+
+@pytest.mark.parametrize(
+    ("expression", "fault"),
+    [
+        ("event.data.id = 3", "token recognition error at: '= ' at character 15; write == to compare"),
+        ("event.data.id == ", "mismatched input '<EOF>' at character 18"),
+        ("event.data.id == 'a=b' &&", "mismatched input '<EOF>' at character 26"),
+    ],
+)
+def test_what_is_wrong_with_a_condition_is_one_line(expression, fault):
+    with pytest.raises(ConditionError) as raised:
+        check_condition(expression)
+    assert str(raised.value) == f"the condition {expression!r} is not CEL: {fault}"
+
+
+def test_a_condition_that_cannot_be_evaluated_is_told_with_its_function(caplog):
+    assert not holds("event.data.id > 'a'", {"data": {"id": 1}}, owner="app-fn")
+    [record] = caplog.records
+    expected = "function 'app-fn': the expression \"event.data.id > 'a'\" came to nothing: No such overload: "
+    assert record.getMessage() == f"{expected}the operation is not defined for the given operand types"
 
 
 def test_retries_that_are_not_given_are_four(app):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from engine_app import EVENT, HOUR, MINUTE, SECOND, Both, Do, EngineError, both, declare, happened
 
 from inngest_serverless import StepError, create_function, event_trigger
+from inngest_serverless.local.timeline import moment_line
 
 REPLY = {"name": "test/reply", "data": {"id": 7, "answer": "yes"}}
 
@@ -234,6 +237,21 @@ def test_an_invocation_that_takes_too_long(serve, kind):
 def test_a_function_that_is_not_there(serve, kind):
     app = serve(declare(kind, invoking(function_id="nobody")))
     assert app.run().output == "Error: could not find function with ID: app-nobody"
+    told = [moment_line(moment) for moment in app.engine.runs[0].timeline]
+    assert told[2] == "call: got an error (no function 'app-nobody' is served; known are app-fn)"
+
+
+@both
+def test_a_function_that_fails_when_it_is_invoked(serve, kind):
+    def failing(_ctx):
+        raise LookupError("no table")
+
+    app = serve(declare(kind, invoking()), child(kind, failing))
+    assert app.run().output == "LookupError: no table"
+    told = [moment_line(moment) for moment in app.engine.runs[0].timeline]
+    place = r"\S+test_engine_waits\.py:\d+ in failing"
+    assert re.fullmatch(rf"call: got an error \({place}: LookupError: no table\)", told[2]), told
+    assert app.engine.runs[0].timeline[2].detail == "LookupError: no table", "for programs, as it was raised"
 
 
 @both

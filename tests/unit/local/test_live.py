@@ -160,6 +160,22 @@ def test_a_watcher_that_raises_does_not_stop_the_engine(live, caplog):
     assert "could not do something" in caplog.text
 
 
+def test_an_event_that_nobody_takes_is_told(live):
+    told = []
+    waiting = declared(lambda ctx: ctx.step.wait_for_event("w", event="wanted", timeout="1h") and "come")
+    app = live(waiting, unclaimed=told.append)
+    run = app.send()
+    until(lambda: run.open, "the run to wait")
+    app.engine.post([{"name": "test/startd"}, {"name": "wanted"}])
+    assert app.ended(run).output == "come"
+    app.engine.post([{"name": "wanted"}])
+    until(lambda: len(told) == 2, "the second line")
+    assert told == [
+        "event 'test/startd' starts no function: none has this trigger (did you mean 'test/started'?)",
+        "event 'wanted' starts no function: none has this trigger; known are test/started",
+    ], "what wakes a run is for somebody, and the server's own events are not meant for anybody"
+
+
 def test_a_slow_request_for_a_function_keeps_nobody_waiting(live):
     let_go = threading.Event()
 
@@ -191,4 +207,5 @@ def test_it_ends_while_a_run_sleeps():
         app = Lively(stack, [declared(lambda ctx: ctx.step.sleep("nap", "1h"))])
         run = app.send()
         until(lambda: run.open, "the run to sleep")
-    assert not [thread.name for thread in set(threading.enumerate()) - before]
+    # Who has served the last request may still be on the way out.
+    until(lambda: not set(threading.enumerate()) - before, "all threads to end")

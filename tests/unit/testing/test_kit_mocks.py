@@ -10,7 +10,7 @@ from kit_app import OrderPlaced, Receipt, function, order, steps
 
 from inngest_serverless import ConfigurationError, Event, StepError, event_trigger
 from inngest_serverless.ai import OpenAI
-from inngest_serverless.engine.plans import FetchReply, Signal
+from inngest_serverless.engine.server_plans import FetchReply, Signal
 from inngest_serverless.testing import NotReachedError, RunError, Session, mock_step, run
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)

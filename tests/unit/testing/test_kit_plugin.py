@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -98,6 +99,77 @@ def test_the_fixture(tmp_path):
     assert "mock_step('chrge'): no function came to that. The steps that were found: 'charge', 'calm-down'" in output
     assert "test_a_failure_is_told_alone - AssertionError" in output, output
     assert output.count("no function came to that") == 1, f"not for the test that failed by itself\n{output}"
+
+
+FAILING = """
+from inngest_serverless import create_function, event_trigger
+
+def charge(order):
+    raise ValueError("declined")
+
+@create_function(id="order", trigger=event_trigger("shop/order.placed"), retries=0)
+def order(ctx):
+    return ctx.step.run("charge", charge, ctx.event.data)
+"""
+TESTS_OF_FAILING = """
+from inngest_serverless.testing import run, start
+from shop import order
+
+ORDER = {"name": "shop/order.placed"}
+
+def test_status():
+    result = run(order, ORDER)
+    assert result.status == "completed"
+
+def test_status_of_one_under_way():
+    assert start(order, ORDER).status == "running"
+
+def test_output():
+    assert run(order, ORDER).output == "r-1"
+
+def test_error():
+    assert run(order, ORDER).error is None
+
+def test_what_the_code_sends(inngest):
+    inngest.serve(order)
+    inngest.send(ORDER)
+    assert inngest.sent == "something else"
+
+def test_another_event():
+    run(order, {"name": "shop/order.plcd"})
+
+def test_what_has_nothing_to_do_with_it():
+    assert "failed" == "completed"
+
+def test_a_failure_that_is_wanted():
+    assert run(order, ORDER).status == "failed"
+"""
+REASON = "shop.py:5 in charge: ValueError: declined"
+
+
+@pytest.mark.integration
+def test_a_failed_test_begins_with_why_its_run_has_failed(tmp_path):
+    (tmp_path / "shop.py").write_text(FAILING)
+    (tmp_path / "test_shop.py").write_text(TESTS_OF_FAILING)
+    output = pytest_run(tmp_path)
+    assert "7 failed, 1 passed" in output, output
+    sections = dict(re.findall(r"^_+ (test_\w+) _+\n(.*?)(?=^[_=]{5})", output, re.DOTALL | re.MULTILINE))
+    shown = {name: re.search("^E +(.*)", text, re.MULTILINE)[1] for name, text in sections.items()}
+    assert shown["test_status"] == f"AssertionError: assert {REASON} ('failed' == 'completed')"
+    assert shown["test_status_of_one_under_way"] == f"AssertionError: assert {REASON} ('failed' == 'running')"
+    assert f"<RunResult of 'test-order': failed: {REASON}; " in sections["test_output"], output
+    assert REASON.partition(": ")[0] in shown["test_error"]
+    told_of = ("test_status", "test_status_of_one_under_way", "test_output", "test_error", "test_what_the_code_sends")
+    for name in told_of:
+        assert "--- inngest: runs that failed ---" in sections[name], output
+        assert f"run of 'test-order': failed: {REASON}\n" in sections[name], output
+    told = "event 'shop/order.plcd' starts no run of function 'test-order': the triggers are event 'shop/order.placed'"
+    assert shown["test_another_event"].endswith(told)
+    assert "kit_engine.py" not in output, "a test is shown its own lines"
+    for name in ("test_another_event", "test_what_has_nothing_to_do_with_it"):
+        assert REASON not in sections[name], "each test has its own runs"
+    line = f"E       {shown['test_status'].replace('shop.py:5', 'shop.py:24')}\n"
+    assert line in (ROOT / "docs/testing.md").read_text("utf-8"), "docs/testing.md shows another line"
 
 
 @pytest.mark.integration

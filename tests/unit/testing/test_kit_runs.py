@@ -229,7 +229,7 @@ def test_which_function_is_meant():
         (steps("a"), "shop/order.placed", "an event is an Event or a mapping"),
         (steps("a"), [order(), order()], "takes one event at a time: give one, or declare it with batch_events"),
         (3, order(), "int cannot be run: give a function made by create_function"),
-        ([charged], order(), "function cannot be run"),
+        ([charged], order(), "charged cannot be run"),
         ([], order(), "there are no functions"),
     ],
 )
