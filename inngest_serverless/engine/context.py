@@ -128,4 +128,4 @@ class AsyncContext(_CallContext[E]):
         """Parallel steps."""
         from inngest_serverless.engine.groups import AsyncGroup
 
-        return AsyncGroup()
+        return AsyncGroup(self._ledger)

@@ -57,6 +57,7 @@ class _Exploration:
         self._branches = branches
         self._race = race
         self._found = len(ledger.pending)
+        self._skipped = len(ledger.skipped)
         self._passed = ledger.passed
         self._before = ledger.key
         # Of each branch that ended: when its last step completed, that step, its result, its error.
@@ -74,6 +75,8 @@ class _Exploration:
             ledger.key = last(self._ended, key=_completed)[1] or self._before
             ledger.passed = ledger.key or self._passed
         if self._race and self._ended:
+            for loser in ledger.pending[self._found :] + ledger.skipped[self._skipped :]:
+                ledger.lose(loser)
             del ledger.pending[self._found :]
             self._ended = [min(self._ended, key=_completed)]
         elif self._interrupt is not None:
@@ -115,6 +118,8 @@ class _Exploration:
             ended = interrupt
         except (Exception, SystemExit) as error:  # noqa: BLE001 - raised once all branches have ended
             ended = error
+        if self._race:
+            ledger.note_raced(ledger.passed)
         # The branch may have swallowed the interrupt: what counts is that it was left at a new step.
         if ledger.resume() or ledger.report is not None:
             self._interrupt = ended if isinstance(ended, Interrupt) else Interrupt("of a parallel group")
@@ -155,7 +160,10 @@ class _Exploration:
 class AsyncGroup:
     """Parallel steps in an async function, as ``ctx.group``; ``asyncio.gather`` and ``TaskGroup`` do as well."""
 
-    __slots__ = ()
+    __slots__ = ("_ledger",)
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
 
     async def parallel(
         self, branches: Iterable[Callable[[], Awaitable[T]]], *, mode: Literal["race"] | None = None
@@ -167,6 +175,7 @@ class AsyncGroup:
         tasks = [asyncio.ensure_future(_outcome(branch, race=race)) for branch in branches]
         if race and tasks:
             done, losers = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            self._ledger.note_raced(self._ledger.passed)
             for task in losers:
                 task.cancel("another branch has won the race")
             tasks = [next(task for task in tasks if task in done)]

@@ -72,15 +72,19 @@ class NewStep:
         step_id: Its ID in the code.
         index: Which repeat of the ID it is, or None.
         plan: What it wants, once it is known.
+        after: The hash of the step whose result led to it, or "".
+        in_race: Whether it is in a branch of a race.
     """
 
-    __slots__ = ("index", "key", "plan", "step_id")
+    __slots__ = ("after", "in_race", "index", "key", "plan", "step_id")
 
     def __init__(self, key: str, step_id: str, index: int | None) -> None:
         self.key: str = key
         self.step_id: str = step_id
         self.index: int | None = index
         self.plan: Plan | None = None
+        self.after: str = ""
+        self.in_race: bool = False
 
 
 class Ledger:
@@ -106,6 +110,7 @@ class Ledger:
         "_attempts_left",
         "_call",
         "_halted",
+        "_has_losers",
         "_ids",
         "_immediate",
         "_known",
@@ -114,6 +119,7 @@ class Ledger:
         "_now",
         "_order",
         "_places",
+        "_raced_to",
         "_replayed",
         "collecting",
         "expired",
@@ -141,6 +147,8 @@ class Ledger:
         self.has_tasks: bool = False
         self._order = call.order
         self._places: dict[str, int] | None = None
+        self._has_losers = False
+        self._raced_to = -1
         self._replayed = 0
         self._known: int | None = None
         self._last = ""
@@ -219,8 +227,8 @@ class Ledger:
         """What to do about a new step: RUN its body, leave it to a REPORT, SKIP it, or WAIT for the other branches."""
         if self._halted:
             return SKIP
-        if racing.get():
-            _plan(step).opts["parallelMode"] = "race"
+        step.after = self.passed
+        step.in_race = racing.get()
         if self.target is not None:
             if step.key != self.target:
                 self.skipped.append(step)
@@ -232,8 +240,28 @@ class Ledger:
 
     def withdraw(self, step: NewStep) -> None:
         """Forget a step that nobody asks for any more, unless it has been reported."""
-        if self.report is None and step in self.pending:
-            self.pending.remove(step)
+        if self.report is None:
+            if step in self.pending:
+                self.pending.remove(step)
+            self.lose(step)
+
+    def lose(self, step: NewStep) -> None:
+        """Book that the code goes on without a new step: of a race, another branch has won."""
+        # One that an earlier call was left at is open: the server carries it out all the same.
+        if step.in_race and self.place(step.after) < self.place(self.passed):
+            self._has_losers = True
+
+    def note_raced(self, key: str) -> None:
+        """Book that a step in a race has completed: the server called back at once, whatever else was open."""
+        self._raced_to = max(self._raced_to, self.place(key))
+
+    def _races(self, step: NewStep) -> bool:
+        """Whether the server is to call back after a step whatever else is open, and may have been told of it before.
+
+        That goes for the steps of a race, and for those behind it: while losers are open the server would else wait for
+        them, and each loser that completes is one more call that finds the same steps.
+        """
+        return step.in_race or self._has_losers or (self._raced_to >= 0 and self._raced_to > self.place(step.after))
 
     def place(self, key: str) -> int:
         """When a step completed, by its hash: its place among all, or -1 where that is not known."""
@@ -247,12 +275,15 @@ class Ledger:
 
     def may_run_alone(self) -> bool:
         """Whether the one step that is pending may be run at once."""
-        return self._immediate and len(self.pending) == 1 and _has_body(self.pending[0])
+        if not (self._immediate and len(self.pending) == 1):
+            return False
+        # A step that another call may have planned is called for already; planned twice, it runs once.
+        return _has_body(self.pending[0]) and not self._races(self.pending[0])
 
     def plan_pending(self) -> str:
         """REPORT all pending steps, to be called for one by one."""
         return self._close(
-            [_opcode(step, STEP_PLANNED if _has_body(step) else _plan(step).op) for step in self.pending]
+            [self._opcode(step, STEP_PLANNED if _has_body(step) else _plan(step).op) for step in self.pending]
         )
 
     def begin(self, step: NewStep) -> None:
@@ -289,7 +320,7 @@ class Ledger:
         except Exception as raised:  # noqa: BLE001 - whatever encoding the user's value raises is the step's failure
             self.fail(step, raised)
         else:
-            self._close([_opcode(step, STEP_RUN, data=data)])
+            self._close([self._opcode(step, STEP_RUN, data=data)])
 
     def fail(self, step: NewStep, error: BaseException) -> None:
         """Book what a body raised."""
@@ -297,7 +328,7 @@ class Ledger:
 
         failure = describe(error, self._now())
         final = failure.final or not self._attempts_left
-        self._close([_opcode(step, STEP_FAILED if final else STEP_ERROR, failure=failure)])
+        self._close([self._opcode(step, STEP_FAILED if final else STEP_ERROR, failure=failure)])
 
     def abandon(self, fault: Exception) -> None:
         """Book that a hook has failed: the call fails with that, whatever the user's code makes of it."""
@@ -335,6 +366,12 @@ class Ledger:
         self.interrupted = False
         self._halted = self.report is not None or self.running is not None or self.expired is not None
         return interrupted
+
+    def _opcode(self, step: NewStep, op: str, *, data: str = "null", failure: Failure | None = None) -> Opcode:
+        opts = _plan(step).opts
+        if self._races(step):
+            opts["parallelMode"] = "race"
+        return Opcode(op, step.key, step.step_id, step.index, opts, data, failure)
 
     def _close(self, report: list[Opcode]) -> str:
         self.report = report
@@ -410,7 +447,3 @@ def _plan(step: NewStep) -> Plan:
 
 def _has_body(step: NewStep) -> bool:
     return _plan(step).body is not None
-
-
-def _opcode(step: NewStep, op: str, *, data: str = "null", failure: Failure | None = None) -> Opcode:
-    return Opcode(op, step.key, step.step_id, step.index, _plan(step).opts, data, failure)

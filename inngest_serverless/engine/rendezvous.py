@@ -20,7 +20,7 @@ from inspect import CORO_CREATED, getcoroutinestate, iscoroutine
 from selectors import DefaultSelector
 from time import monotonic
 
-from inngest_serverless.engine.ledger import REPORT, RUN
+from inngest_serverless.engine.ledger import REPORT, RUN, racing
 from inngest_serverless.errors import ConfigurationError
 
 TYPE_CHECKING = False
@@ -335,6 +335,11 @@ class Rendezvous:
         self._turns[key] = future = asyncio.get_running_loop().create_future()
         try:
             await future
+        except asyncio.CancelledError:
+            # The loser of a race, most likely: it has completed later than the winner.
+            if racing.get():
+                self.ledger.note_raced(key)
+            raise
         finally:
             self._turns.pop(key, None)
 

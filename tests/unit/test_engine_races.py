@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import permutations, product
 
 import pytest
-from engine_server import Both, Do, Server, both, declare, function
+from engine_server import Both, Do, Server, both, declare, function, hash_of
 
 from inngest_serverless import NonRetriableError, StepError
 
@@ -54,19 +55,115 @@ def test_every_step_of_a_race_says_so(kind):
     assert [op["opts"]["parallelMode"] for op in answer.json] == ["race"] * 3
 
 
+def races(op):
+    return op["opts"].get("parallelMode") == "race"
+
+
+def reported(server):
+    """Of each step, by its ID: whether each report of it said that it races."""
+    said = {}
+    for _, answer in server.calls:
+        for op in answer.json if answer.status == 206 else ():
+            said.setdefault(op["userland"]["id"], set()).add(races(op))
+    return said
+
+
 @both
-def test_steps_before_and_after_a_race_and_in_other_groups_do_not(kind):
+def test_steps_before_a_race_and_once_its_losers_have_completed_do_not(kind):
     def script(ctx):
         yield Do("run", "before", lambda: 1)
         yield Both(branch("a"), branch("b"), mode="race")
+        yield Do("run", "behind", lambda: 1)
         yield Both(branch("c"), branch("d"))
         yield Do("sleep", "after", "1h")
 
     server = Server(declare(kind, script))
     server.run(each=True)
-    opts = {op["name"]: op["opts"] for _, answer in server.calls if answer.status == 206 for op in answer.json}
-    for name in ("before", "c", "d", "after"):
-        assert "parallelMode" not in opts[name], f"{name} is not in the race"
+    expected = {"before": {False}, "a": {True}, "b": {True}, "behind": {True}, "c": {False}, "d": {False}}
+    assert reported(server) == {**expected, "after": {False}}
+
+
+# Behind a race. Losers may be open for days, and the server waits for whatever it has been told to carry out, unless the
+# step that completes races as well. A loser that completes makes it call once more, beside the call for what comes next.
+
+
+def two_behind(ctx):
+    won = yield Both(branch("a"), branch("b"), mode="race")
+    first = yield Do("run", "y", lambda: "y")
+    return [*won, first, (yield Do("run", "z", lambda: "z"))]
+
+
+@both
+def test_every_step_races_while_losers_are_open(kind):
+    server = Server(declare(kind, two_behind))
+    server.remember("b", {"data": "b"})
+    assert (server.call().ops, races(server.call().op)) == ([("StepPlanned", "y")], True)
+    targeted = server.call(hash_of("y"))
+    assert (targeted.ops, races(targeted.op)) == ([("StepRun", "y")], True)
+    server.remember("y", {"data": "y"})
+    assert (server.call().ops, races(server.call().op)) == ([("StepPlanned", "z")], True)
+    server.remember("z", {"data": "z"})
+    assert server.call().json == ["b", "y", "z"]
+
+
+@both
+@pytest.mark.parametrize(("order", "raced"), [("ba", True), ("bay", False), ("bya", True)])
+def test_what_another_call_may_have_planned_is_planned_again_and_not_run(kind, order, raced):
+    server = Server(declare(kind, two_behind))
+    for step_id in order:
+        server.remember(step_id, {"data": step_id})
+    op = server.call().op
+    assert (op["op"], races(op)) == (("StepPlanned", True) if raced else ("StepRun", False))
+
+
+@both
+@pytest.mark.parametrize("error", [{}, {"memo": {"error": {"name": "E", "message": "no"}}}], ids=["worked", "failed"])
+def test_every_kind_of_step_and_group_behind_a_race_races(kind, error):
+    def script(ctx):
+        yield Both(branch("a"), lambda: (yield Do("wait_for_event", "wait", event="x/y", timeout="7d")), mode="race")
+        with suppress(StepError):
+            yield Do("run", "first", lambda: 1)
+        yield Do("sleep", "nap", "1h")
+        yield Both(branch("c"), branch("d"))
+
+    server = Server(declare(kind, script))
+    server.remember("a", {"data": "a"})
+    server.remember("first", error.get("memo", {"data": 1}))
+    assert (server.call().op["op"], races(server.call().op)) == ("Sleep", True)
+    server.remember("nap", None)
+    assert [(op["op"], races(op)) for op in server.call().json] == [("StepPlanned", True)] * 2
+    server.remember("c", {"data": 1})
+    assert (server.call().ops, races(server.call().op)) == ([("StepPlanned", "d")], True)
+
+
+@both
+def test_a_step_beside_a_race_is_not_run_by_the_call_behind_the_winner(kind):
+    """It has been planned together with the race."""
+
+    def script(ctx):
+        return list((yield Both(lambda: (yield Both(branch("a"), branch("b"), mode="race")), branch("c"))))
+
+    for orders in ("a", "ab", "ba"):
+        server = Server(declare(kind, script))
+        assert sorted(server.call().ops) == [("StepPlanned", step_id) for step_id in "abc"]
+        for step_id in orders:
+            server.remember(step_id, {"data": step_id})
+        assert server.call().ops == [("StepPlanned", "c")]
+
+
+@both
+def test_steps_beside_each_other_in_the_branch_of_a_race_are_not_run_by_the_call_behind_the_first(kind):
+    server = Server(declare(kind, race(lambda: (yield Both(branch("a"), branch("b"))))))
+    assert server.call().ops == [("StepPlanned", "a"), ("StepPlanned", "b")]
+    server.remember("a", {"data": "a"})
+    assert server.call().ops == [("StepPlanned", "b")]
+
+
+@both
+def test_a_loser_that_no_call_was_left_at_is_not_open(kind):
+    """The branch without steps has won before the server was told of anything."""
+    server = Server(declare(kind, race(branch("a"), lambda: "plain", after="z")))
+    assert (server.call().ops, races(server.call().op)) == ([("StepRun", "z")], False)
 
 
 @both
@@ -95,7 +192,7 @@ def test_the_winner_stays_the_winner_when_the_others_finish(kind):
     server = Server(fn)
     for step_id in ("c", "a"):
         server.remember(step_id, {"data": step_id})
-        assert server.call().ops == [("StepRun", "z")]
+        assert server.call().ops == [("StepPlanned", "z")]
     server.remember("z", {"data": "z"})
     assert server.call().json == ["c", "z"]
 
@@ -304,5 +401,5 @@ def test_a_loser_with_a_cleanup_is_cleaned_up():
 
     server = Server(function(handler))
     server.remember("quick", {"data": "quick"})
-    assert server.call().ops == [("StepRun", "z")]
+    assert server.call().ops == [("StepPlanned", "z")]
     assert log == ["cleaned up"]

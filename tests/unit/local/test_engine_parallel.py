@@ -249,6 +249,32 @@ def test_steps_after_a_race_are_called_back_at_once_only_if_they_race_too(mode, 
     assert ends(run) == end
 
 
+@both
+def test_what_follows_a_race_does_not_wait_for_the_losers(serve, kind):
+    def script(_ctx):
+        won = yield Both(sleep("doze", "7d"), step("a", "a"), mode="race")
+        first = yield Do("run", "first", lambda: "first")
+        yield Do("sleep", "nap", "1h")
+        both_ends = yield Both(step("c", "c"), step("d", "d"))
+        return [*won, first, *both_ends, (yield Do("run", "last", lambda: "last"))]
+
+    run = serve(declare(kind, script)).run()
+    assert (run.output, ends(run)) == (["a", "first", "c", "d", "last"], HOUR)
+
+
+@both
+def test_what_follows_a_race_can_catch_its_own_failure_before_the_losers_are_done(serve, kind):
+    def script(_ctx):
+        yield Both(sleep("doze", "7d"), step("a", "a"), mode="race")
+        try:
+            yield Do("run", "boom", lambda: 1 / 0)
+        except StepError as error:
+            return error.name
+
+    run = serve(declare(kind, script, retries=0)).run()
+    assert (run.output, ends(run)) == ("ZeroDivisionError", 0)
+
+
 def test_tasks_that_are_left_behind(serve):
     """``asyncio.wait`` for the first: the server knows nothing of it and calls back after all of them."""
 
