@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Key = tuple[str, str]
     Start = Callable[[Registered, list[dict[str, Any]]], Run | None]
+    Refuse = Callable[[Registered, dict[str, Any], str], None]
 
 __all__ = ["Admission"]
 
@@ -47,12 +48,14 @@ class Admission:
         agenda: When things are due.
         history: Where to note what became of an event.
         start: Starts a run for events.
+        refuse: Told of an event that starts none, and why.
     """
 
-    def __init__(self, agenda: Agenda, history: History, start: Start) -> None:
+    def __init__(self, agenda: Agenda, history: History, start: Start, refuse: Refuse) -> None:
         self._agenda = agenda
         self._history = history
         self._start = start
+        self._refuse = refuse
         # Ordered, so that the oldest is found at once, however many have gone before it.
         self._seen_ms: OrderedDict[tuple[str, str, str], int] = OrderedDict()
         self._paces = Paces()
@@ -61,32 +64,41 @@ class Admission:
 
     def admit(self, function: Registered, event: dict[str, Any]) -> Run | None:
         """Let an event start a run, now or later, alone or with others; returns the run if it is now."""
-        if (reason := self._refusal(function, event)) is not None:
-            self._history.note(function, event, "skipped", reason)
+        flow, now_ms = function.flow, self._agenda.now_ms
+        self._forget(now_ms - _DAY_MS)
+        event_key = (function.id, "id", event["id"])
+        if event_key in self._seen_ms:
+            self._refuse(function, event, "an event with this ID has come before")
             return None
-        flow = function.flow
+        self._seen_ms[event_key] = now_ms
+        # What is batched is not limited.
         if flow.batch is not None and holds(flow.batch.condition, event, owner=function.id):
             return self._collect(function, flow.batch, event)
+        return self.admit_turn(function, event)
+
+    def admit_turn(self, function: Registered, event: dict[str, Any]) -> Run | None:
+        """As ``admit``, for the turn of a schedule, which is never batched and comes once."""
+        if (reason := self._limit(function, event)) is not None:
+            self._refuse(function, event, reason)
+            return None
+        flow = function.flow
         if flow.debounce is not None:
             self._bounce(function, flow.debounce, event)
             return None
         return self._start(function, [event])
 
-    def _refusal(self, function: Registered, event: dict[str, Any]) -> str | None:
+    def _limit(self, function: Registered, event: dict[str, Any]) -> str | None:
+        """Why an event may start nothing now, or None."""
         flow, now_ms = function.flow, self._agenda.now_ms
         self._forget(now_ms - _DAY_MS)
-        event_key = (function.id, "id", event["id"])
-        if event_key in self._seen_ms:
-            return "an event with this ID has come before"
-        self._seen_ms[event_key] = now_ms
         value = key_of(flow.idempotency, event, function.id) if flow.idempotency else ""
         value_key = (function.id, "key", value)
         if value and value_key in self._seen_ms:
             return f"idempotency: {flow.idempotency} has had this value before"
-        limit = flow.rate_limit
+        limit = None if flow.idempotency else flow.rate_limit  # the one takes the place of the other
         if limit is not None and self._paces.take((function.id, key_of(limit.key, event, function.id)), limit, now_ms):
             return "rate limit"
-        if value:  # only now: what the rate limit leaves out may come again
+        if value:
             self._seen_ms[value_key] = now_ms
         return None
 

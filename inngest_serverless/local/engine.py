@@ -108,9 +108,11 @@ class Engine:
         self._runner = Runner(around, self.agenda, self._ids, self._waits, fetch, watch, retry_ms)
         self._caller.begins = self._begin_call
         self._starts = Starts(self.agenda, self._runner)
-        self._admission = Admission(self.agenda, self.history, self._start)
+        self._admission = Admission(self.agenda, self.history, self._start, self._refuse)
         self._schedules = Schedules(self.agenda, self._ids, self._start_by_clock, self.now_ms) if crons else None
         self._when_ended: dict[str, Callable[[], None]] = {}
+        # The steps that wait for a function they invoke, by the event that is to start it.
+        self._invokers: dict[str, tuple[Run, ReportedStep]] = {}
         # What other threads bring in; it is dealt with by the thread that moves the time.
         self._inbox: SimpleQueue[Callable[[], object]] = SimpleQueue()
 
@@ -332,11 +334,26 @@ class Engine:
         # A sync may have changed it since the events were batched or debounced.
         function = self.functions.get(function.id, function)
         if not self._starts.make_room(function, events[0]):
-            self.history.note(function, events[0], "skipped", "singleton: a run is under way")
+            self._refuse(function, events[0], "singleton: a run is under way")
             return None
         run = self._make_run(function, events)
+        invokers = [invoker for event in events if (invoker := self._invokers.pop(event["id"], None)) is not None]
+        if invokers:
+            self._when_ended[run.id] = lambda: self._answer(invokers, invocation_memo(run))
         self._begin(run)
         return run
+
+    def _refuse(self, function: Registered, event: dict[str, Any], reason: str) -> None:
+        """An event starts no run of a function; whoever has invoked it so would wait in vain."""
+        self.history.note(function, event, "skipped", reason)
+        if (invoker := self._invokers.pop(event["id"], None)) is not None:
+            is_busy = reason.startswith("singleton")
+            busy = f"function {function.id} may run once at a time, and is running"
+            self._answer([invoker], error_memo("Error", busy if is_busy else "invoked function is rate limited"))
+
+    def _answer(self, invokers: list[tuple[Run, ReportedStep]], memo: dict[str, Any]) -> None:
+        for run, step in invokers:
+            self._runner.complete(run, step, memo, kind="Invoked")
 
     def _make_later(self, function: Registered, events: list[dict[str, Any]]) -> str:
         run = self._make_run(function, events)
@@ -368,7 +385,7 @@ class Engine:
     def _start_by_clock(self, function: Registered, cron: str) -> None:
         event = self._complete_event({"name": TIMER_EVENT, "data": {"cron": cron}})
         self.history.add_event(event, self.agenda.now_ms)
-        self._start(function, [event])
+        self._admission.admit_turn(function, event)
 
     def _carry(self, work: Callable[[], T], then: Callable[[Future[T]], None], delay_ms: int = 0) -> None:
         done: Future[T] = Future()
@@ -392,18 +409,15 @@ class Engine:
             return
         event = self._complete_event(invocation_event(run, step, now_ms + delay_ms))
         self.history.add_event(event, now_ms)
-        child = self._start(function, [event])
-        if child is None:
-            message = f"function {function.id} may run once at a time, and is running"
-            self._runner.complete(run, step, error_memo("Error", message), kind="Invoked")
-            return
-        self._when_ended[child.id] = lambda: self._runner.complete(run, step, invocation_memo(child), kind="Invoked")
+        self._invokers[event["id"]] = run, step
         late = error_memo("InngestInvokeTimeoutError", "Timed out waiting for invoked function to complete")
-        self.agenda.after(
-            delay_ms,
-            lambda: self._runner.complete(run, step, late, kind="TimedOut"),
-            is_over=lambda: step.key not in run.open,
-        )
+
+        def end() -> None:
+            self._invokers.pop(event["id"], None)
+            self._runner.complete(run, step, late, kind="TimedOut")
+
+        self.agenda.after(delay_ms, end, is_over=lambda: step.key not in run.open)
+        self._admission.admit(function, event)
 
     def _stand_in(self, run: Run, step: ReportedStep) -> tuple[Any] | None:
         """The memo, alone in a tuple, of a step that is not to be carried out; for engines that do not do all."""

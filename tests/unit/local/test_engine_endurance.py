@@ -13,7 +13,6 @@ from inngest_serverless import (
     Concurrency,
     ConfigurationError,
     Priority,
-    RateLimit,
     Singleton,
     Throttle,
     Timeouts,
@@ -108,14 +107,6 @@ def test_an_event_that_the_server_would_not_take_is_refused_at_once(serve, bad):
     app = serve(returning())
     with pytest.raises(EngineError, match="event"):
         app.engine.post([{"name": "test/started", **bad}])
-
-
-def test_what_a_rate_limit_left_out_has_not_had_its_idempotency_value(serve):
-    app = serve(returning(rate_limit=RateLimit(limit=1, period="1h"), idempotency="event.data.n"))
-    assert len(app.engine.send(event(1))) == 1
-    assert app.engine.send(event(2)) == []
-    app.engine.advance("2h")
-    assert len(app.engine.send(event(2))) == 1
 
 
 def test_a_run_that_waits_for_room_does_not_use_up_its_time(serve):

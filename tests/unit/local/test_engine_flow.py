@@ -11,6 +11,7 @@ from inngest_serverless import (
     Debounce,
     RateLimit,
     Singleton,
+    StepError,
     Throttle,
     create_function,
     event_trigger,
@@ -246,16 +247,61 @@ def test_the_id_of_an_event_counts_for_a_day(serve):
     assert len(starts(app)) == 2
 
 
-def test_a_function_that_is_invoked_is_neither_batched_nor_limited(serve):
-    options = {"rate_limit": RateLimit(limit=1, period="1h"), "debounce": Debounce(period="1m")}
-    invoked = counting(**options)
+def caller_of(invoked, calls=3, **options):
+    """A function that invokes another one several times, in parallel, and tells what came of it."""
 
-    @create_function(id="caller", trigger=event_trigger("call"))
+    @create_function(id="caller", trigger=event_trigger("call"), retries=0)
     def caller(ctx):
-        return [ctx.step.invoke(f"call-{n}", function=invoked, data={"n": n}) for n in range(3)]
+        def call(n):
+            try:
+                return ctx.step.invoke(f"call-{n}", function=invoked, data={"n": n}, **options)
+            except StepError as error:
+                return f"{error.name}: {error}"
 
-    run = serve(invoked, caller).run({"name": "call"})
-    assert (run.output, run.ended_ms - START_MS) == ([[0], [1], [2]], 0)
+        return list(ctx.group.parallel([lambda n=n: call(n) for n in range(calls)]))
+
+    return caller
+
+
+def test_a_rate_limit_counts_invocations_too(serve):
+    invoked = counting(rate_limit=RateLimit(limit=1, period="1h"))
+    app = serve(invoked, caller_of(invoked))
+    run = app.run({"name": "call"})
+    limited = "Error: invoked function is rate limited"
+    assert (run.output, run.ended_ms - START_MS) == ([[0], limited, limited], 0)
+    assert skipped(app) == ["rate limit"] * 2
+
+
+def test_an_idempotency_key_counts_invocations_too(serve):
+    invoked = counting(idempotency="string(event.data.n % 2)")
+    run = serve(invoked, caller_of(invoked)).run({"name": "call"})
+    assert run.output == [[0], [1], "Error: invoked function is rate limited"]
+
+
+def test_invocations_are_batched_and_each_gets_the_result_of_the_batch(serve):
+    invoked = counting(batch_events=Batch(max_size=2, timeout="1m"))
+    run = serve(invoked, caller_of(invoked)).run({"name": "call"})
+    assert (run.output, run.ended_ms - START_MS) == ([[0, 1], [0, 1], [2]], MINUTE)
+
+
+def test_of_invocations_that_are_debounced_the_last_one_counts(serve):
+    invoked = counting(debounce=Debounce(period="1m"))
+    run = serve(invoked, caller_of(invoked, timeout="1h")).run({"name": "call"})
+    late = "InngestInvokeTimeoutError: Timed out waiting for invoked function to complete"
+    assert (run.output, run.ended_ms - START_MS) == ([late, late, [2]], HOUR)
+
+
+def test_what_is_batched_is_not_limited(serve):
+    options = {"rate_limit": RateLimit(limit=1, period="1h"), "idempotency": "event.data.cart"}
+    app = serve(counting(batch_events=Batch(max_size=2, timeout="1m", if_exp="event.data.n < 10"), **options))
+    send_each(app, [event(n, cart="a") for n in (0, 1, 2, 3, 10, 11)])
+    assert starts(app) == [(0, [0, 1]), (0, [2, 3]), (0, [10])]
+
+
+def test_idempotency_takes_the_place_of_a_rate_limit(serve):
+    app = serve(counting(rate_limit=RateLimit(limit=1, period="1h"), idempotency="event.data.cart"))
+    send_each(app, [event(n, cart=cart) for n, cart in enumerate("aba")])
+    assert starts(app) == [(0, [0]), (0, [1])]
 
 
 def test_an_invoked_singleton_that_is_busy_is_an_error_of_the_step(serve):

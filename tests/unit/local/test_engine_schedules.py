@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 import pytest
 from engine_app import HOUR, MINUTE, START_MS
 
-from inngest_serverless import ConfigurationError, create_function, cron_trigger, event_trigger
+from inngest_serverless import (
+    Batch,
+    ConfigurationError,
+    Debounce,
+    RateLimit,
+    create_function,
+    cron_trigger,
+    event_trigger,
+)
 from inngest_serverless.local.schedules import next_ms
 
 
@@ -26,6 +34,28 @@ def test_a_schedule_starts_runs_as_time_passes(serve):
     assert [run.started_ms - start_ms for run in app.engine.runs] == [5 * MINUTE, 15 * MINUTE, 25 * MINUTE]
     assert [run.output for run in app.engine.runs] == [{"cron": "*/10 * * * *"}] * 3
     assert {run.events[0]["name"] for run in app.engine.runs} == {"inngest/scheduled.timer"}
+
+
+def limited(**options):
+    return create_function(id="fn", trigger=cron_trigger("*/10 * * * *"), **options)(lambda ctx: len(ctx.events))
+
+
+@pytest.mark.parametrize(
+    ("options", "minutes"),
+    [
+        ({"rate_limit": RateLimit(limit=1, period="15m")}, [5, 25]),
+        ({"idempotency": "event.data.cron"}, [5]),
+        ({"debounce": Debounce(period="4m")}, [9, 19, 29]),
+        ({"batch_events": Batch(max_size=2, timeout="4m")}, [5, 15, 25]),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_turns_of_a_schedule_are_limited_and_debounced_but_not_batched(serve, options, minutes):
+    start_ms = at("2026-11-22T10:05:00")
+    app = serve(limited(**options), crons=True, start_ms=start_ms)
+    app.engine.advance("31m")
+    assert [run.started_ms - start_ms for run in app.engine.runs] == [minute * MINUTE for minute in minutes]
+    assert {run.output for run in app.engine.runs} == {1}
 
 
 def test_schedules_are_left_alone_unless_asked_for(serve):
