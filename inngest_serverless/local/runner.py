@@ -179,12 +179,16 @@ class Runner:
     def _make(self, call: Call) -> None:
         if not call.is_wanted:
             return
-        if len(call.run.memos) > MAX_STEPS:
-            message = f"The function run exceeded the step limit of {MAX_STEPS} steps."
-            error = {"name": "InngestErrFunctionOverflowed", "message": message}
-            self.fail(call, error, "function has too many steps")
+        # With that many the function is not called again, so it can come to its end with one less.
+        if len(call.run.memos) >= MAX_STEPS:
+            self._overflow(call)
             return
         self._around.exchange(call, partial(self._take, call))
+
+    def _overflow(self, call: Call) -> None:
+        message = f"The function run exceeded the step limit of {MAX_STEPS} steps."
+        error = {"name": "InngestErrFunctionOverflowed", "message": message}
+        self.fail(call, error, "function has too many steps")
 
     def begin_call(self, call: Call) -> bool:
         """Whether a call is still to be made, when its turn has come; what it sends is what is known now."""
@@ -297,6 +301,9 @@ class Runner:
         run = call.run
         if run.version == FIRST_CALL:
             run.version = reported.version
+        if len(reported.steps) > MAX_STEPS:
+            self._overflow(call)
+            return False
         if len(reported.steps) > 1:
             run.is_parallel = True
         known = run.state if len(reported.steps) > 1 else None

@@ -107,19 +107,31 @@ def test_a_failing_function_for_failures_does_not_go_round_in_circles(serve, kin
     assert [run.function.id for run in app.engine.finish_all()] == ["app-fn", "app-every"]
 
 
-def test_a_function_without_end_is_stopped(serve):
+OVERFLOWED = {
+    "name": "InngestErrFunctionOverflowed",
+    "message": "The function run exceeded the step limit of 1000 steps.",
+}
+
+
+@pytest.mark.parametrize("steps", [999, 1000, 10_000])
+def test_a_function_without_end_is_stopped(serve, steps):
     @create_function(id="fn", trigger=event_trigger("test/started"))
     def fn(ctx):
-        for number in range(10_000):
+        for number in range(steps):
             ctx.step.sleep(f"{number}", "1s")
 
     app = serve(fn)
-    run = app.run()
-    assert run.error == {
-        "name": "InngestErrFunctionOverflowed",
-        "message": "The function run exceeded the step limit of 1000 steps.",
-    }
-    assert len(app.calls) == 1001
+    assert app.run().error == (None if steps == 999 else OVERFLOWED), "the server calls no function that has 1000 steps"
+    assert len(app.calls) == 1000
+
+
+def test_a_plan_of_too_many_steps_is_refused(serve):
+    @create_function(id="fn", trigger=event_trigger("test/started"))
+    def fn(ctx):
+        ctx.group.parallel([lambda n=n: ctx.step.sleep(f"{n}", "1s") for n in range(1001)])
+
+    app = serve(fn)
+    assert (app.run().error, len(app.calls)) == (OVERFLOWED, 1)
 
 
 # Replies that mean nothing: the server calls again, and in the end the run fails and says why.
