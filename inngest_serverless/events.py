@@ -41,7 +41,7 @@ class Event(Generic[D]):  # noqa: PLW1641 - events can change, so they have no h
         data: The payload: a dict, or an instance of the event's data type.
         user: Facts about the user it concerns, a JSON object.
         id: Its ID; events with the same ID are taken once. None lets the server give one.
-        ts: When it happened, in Unix milliseconds. None means now.
+        ts: When it happened, in Unix milliseconds. None means now; a run for a time to come starts then.
         v: The payload's version, or None.
         event_name: The name of a type of event; "" for events of any name.
         data_type: The type of its data, or None for a dict.

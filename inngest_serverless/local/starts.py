@@ -10,6 +10,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from inngest_serverless.clock import now_millis
 from inngest_serverless.local.conditions import holds, key_of
 from inngest_serverless.local.pace import Paces
 from inngest_serverless.local.sweep import Sweep
@@ -72,7 +73,7 @@ class Starts:
         return True
 
     def enter(self, run: Run) -> None:
-        """Begin a run, at once or when its throttle lets it."""
+        """Begin a run: at once, when the time of its event has come, or when its throttle lets it."""
         flow = run.function.flow
         if flow.singleton is not None:
             self._add_single(run)
@@ -82,6 +83,17 @@ class Starts:
             self._add_guard(_Guard(run, cancelling, until_ms))
         if flow.start_ms is not None:
             self._agenda.after(flow.start_ms, lambda: self._limit_start(run), is_over=lambda: not _may_start(run))
+        due_ms = _due_ms(run)
+        if due_ms > now_ms:
+            self._agenda.after(due_ms - now_ms, lambda: self._throttle(run), is_over=lambda: not run.is_active)
+            self._runner.note(run, "Queued", detail="until the time of its event")
+        else:
+            self._throttle(run)
+
+    def _throttle(self, run: Run) -> None:
+        flow, now_ms = run.function.flow, self._agenda.now_ms
+        if not run.is_active:
+            return
         if flow.throttle is None:
             self._runner.begin(run)
             return
@@ -150,6 +162,13 @@ class Starts:
     def _limit_start(self, run: Run) -> None:
         if _may_start(run):
             self._runner.cancel(run, "timeouts.start")
+
+
+def _due_ms(run: Run) -> int:
+    """The time that an event sets for its run, or 0; a batch starts when it is complete."""
+    ts = run.events[0].get("ts")
+    # What is sent has the time of the wall's clock, which may be ahead of the engine's.
+    return ts if isinstance(ts, int) and ts > now_millis() and run.function.flow.batch is None else 0
 
 
 def _may_start(run: Run) -> bool:

@@ -7,6 +7,7 @@ from engine_app import HOUR, MINUTE, SECOND, START_MS
 
 from inngest_serverless import (
     Batch,
+    Cancel,
     ConfigurationError,
     Debounce,
     RateLimit,
@@ -331,6 +332,44 @@ def test_flow_control_that_cannot_be_read_is_refused_at_the_sync(options, named)
     document = {"id": "app-fn", "triggers": [], "steps": {"step": {"runtime": {"url": "http://localhost/"}}}}
     with pytest.raises(ConfigurationError, match=named.replace("+", r"\+")):
         Engine(lambda *_: None).register([document | options])
+
+
+@pytest.fixture
+def wall_clock(monkeypatch):
+    """Sets the wall's clock, to so long after the start of the engine's."""
+
+    def set_to(after_ms):
+        monkeypatch.setattr("inngest_serverless.local.starts.now_millis", lambda: START_MS + after_ms)
+
+    set_to(0)
+    return set_to
+
+
+def test_an_event_of_the_future_starts_a_run_then(serve, wall_clock):
+    app = serve(counting(throttle=Throttle(limit=1, period="1m")))
+    send_each(app, [{**event(n), "ts": START_MS + ms} for n, ms in enumerate([HOUR, HOUR, -HOUR])])
+    app.engine.finish_all()
+    assert starts(app) == [(HOUR, [0]), (HOUR + MINUTE, [1]), (0, [2])]
+
+
+def test_a_run_that_waits_for_the_time_of_its_event_can_be_cancelled_and_stands_in_the_way(serve, wall_clock):
+    app = serve(counting(singleton=Singleton(mode="skip"), cancel=Cancel(event="test/stopped")))
+    send_each(app, [{**event(0), "ts": START_MS + HOUR}, event(1)], gap="1m")
+    assert skipped(app) == ["singleton: a run is under way"]
+    app.engine.send({"name": "test/stopped"})
+    app.engine.finish_all()
+    assert [(run.status, run.started_ms) for run in app.engine.runs] == [("cancelled", None)]
+
+
+def test_the_time_of_an_event_says_nothing_where_the_wall_clock_is_ahead_or_of_a_batch(serve, wall_clock):
+    wall_clock(HOUR)
+    app = serve(counting())
+    send_each(app, [{**event(0), "ts": START_MS + HOUR}])
+    assert starts(app) == [(0, [0])]
+    wall_clock(0)
+    app = serve(counting(batch_events=Batch(max_size=2, timeout="1m")))
+    send_each(app, [{**event(n), "ts": START_MS + HOUR} for n in range(2)])
+    assert starts(app) == [(0, [0, 1])]
 
 
 def test_a_bare_number_is_a_concurrency_limit():
