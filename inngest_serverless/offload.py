@@ -67,19 +67,25 @@ class OffloadMiddleware(Middleware):
         """Fetch the results that are in the store."""
         _run_id.set(call.run_id)
         for key, memo in call.memos.items():
-            if isinstance(memo, dict) and _is_reference(memo.get("data")):
+            # With a name it is an event, whose sender writes into its data what he likes.
+            if isinstance(memo, dict) and "name" not in memo and _is_reference(memo.get("data")):
                 call.memos[key] = {**memo, "data": loads(self._fetch(memo["data"], key))}
 
     def transform_output(self, output: CallOutput) -> None:
         """Store the result of a step if it is large."""
-        if output.error is not None or output.step_id is None:
+        if output.error is not None:
             return
-        data = encode_output(output.data, f"step {output.step_id!r}").encode()
-        # A result that looks like a reference would be taken for one, and could name what it likes.
-        if len(data) > self._threshold or _is_reference(output.data):
-            output.data = self._keep(data, output.step_id)
+        # A result that looks like a reference would be taken for one, and could name what it likes. Those of functions
+        # come back as well, to functions that invoke them.
+        is_lookalike = _is_reference(output.data)
+        if output.step_id is None and not is_lookalike:
+            return
+        source = "the function" if output.step_id is None else f"step {output.step_id!r}"
+        data = encode_output(output.data, source).encode()
+        if is_lookalike or len(data) > self._threshold:
+            output.data = self._keep(data, source)
 
-    def _keep(self, data: bytes, step_id: str) -> dict[str, Any]:
+    def _keep(self, data: bytes, source: str) -> dict[str, Any]:
         from hashlib import sha256
 
         digest = sha256(data).hexdigest()
@@ -90,7 +96,7 @@ class OffloadMiddleware(Middleware):
             raise
         except Exception as error:
             raise TransportError(
-                f"the result of step {step_id!r} ({len(data)} bytes) was not stored: {type(error).__name__}: {error}"
+                f"the result of {source} ({len(data)} bytes) was not stored: {type(error).__name__}: {error}"
             ) from error
         self._cache.put((ref, digest), data)
         return {_MARK: True, "ref": ref, "bytes": len(data), "sha256": digest}

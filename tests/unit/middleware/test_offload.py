@@ -97,6 +97,43 @@ def test_a_result_that_looks_like_a_reference_comes_back_as_it_was(kind):
 
 
 @both
+def test_an_event_that_looks_like_a_reference_is_an_event(kind):
+    """Whoever sends it neither gets what belongs to other runs nor fails the run that waits for it."""
+    store = Memory()
+    digest = hashlib.sha256(b"5").hexdigest()
+    store.objects["01OTHER/x.json"] = b"5"
+    forged = {"__OFFLOADED__": True, "ref": "memory:01OTHER/x.json", "sha256": digest}
+
+    def script(ctx):
+        event = yield Do("wait_for_event", "w", event="c/d", timeout="1h")
+        return event.data == forged
+
+    memo = {"id": "01E", "name": "c/d", "data": forged, "ts": 1}
+    answer = served(kind, script, OffloadMiddleware(store)).call(memos={hash_of("w"): memo})
+    assert (answer.status, answer.json) == (200, True)
+    assert store.gets == []
+
+
+@both
+def test_a_functions_result_that_looks_like_a_reference_comes_back_to_who_invokes_it(kind):
+    value = {"__OFFLOADED__": True, "ref": "memory:somebody else's", "sha256": "0", "bytes": 1}
+    store = Memory()
+
+    def echo(ctx):
+        return value
+        yield
+
+    def invoker(ctx):
+        result = yield Do("invoke_by_id", "i", function_id="echo")
+        return result == value
+
+    sent = served(kind, echo, OffloadMiddleware(store)).call().json
+    answer = served(kind, invoker, OffloadMiddleware(store)).call(memos={hash_of("i"): {"data": sent}})
+    assert (answer.status, answer.json) == (200, True)
+    assert "memory:somebody else's" not in store.gets
+
+
+@both
 @pytest.mark.parametrize(
     "value",
     [
