@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 from time import monotonic
 
+from inngest_serverless.config import DEFAULT_MAX_BODY_SIZE
 from inngest_serverless.engine.deadline import Deadline
 from inngest_serverless.errors import ConfigurationError
-from inngest_serverless.gcp.http_requests import read_flask, read_starlette
+from inngest_serverless.gcp.http_requests import read_body, read_flask, read_starlette
 from inngest_serverless.options import read_deadline
 from inngest_serverless.running import make_answer
 
@@ -60,9 +61,10 @@ def inngest_gcf(functions: Iterable[Function[Any]] | None = None, **options: Unp
     answer = make_answer(functions, FRAMEWORK, os.environ, options)
     service = os.environ.get("K_SERVICE", "")
     time_call = _make_timer(options)
+    most_bytes = options.get("max_body_size") or DEFAULT_MAX_BODY_SIZE
 
     def handler(request: flask.Request) -> tuple[bytes, int, dict[str, str]]:
-        call = read_flask(request, service)
+        call = read_flask(request, service, most_bytes)
         call.deadline = time_call()
         reply = answer(call)
         return reply.body.encode(), reply.status, reply.headers
@@ -101,6 +103,7 @@ def inngest_gcf_async(
     answer = make_answer(functions, FRAMEWORK, os.environ, options)
     service = os.environ.get("K_SERVICE", "")
     time_call = _make_timer(options)
+    most_bytes = options.get("max_body_size") or DEFAULT_MAX_BODY_SIZE
     # It starts no thread before the first call, so that the server may still fork.
     pool = ThreadPoolExecutor(threads, thread_name_prefix="inngest")
 
@@ -109,7 +112,7 @@ def inngest_gcf_async(
         from starlette.responses import Response
 
         try:
-            body = await request.body()
+            body = await read_body(request, most_bytes)
         except ClientDisconnect:
             # Nobody is there to read it; but raised, it would be an error in the logs, at any stranger's will.
             return Response(status_code=_BAD_REQUEST)

@@ -6,6 +6,7 @@ of ``flask.Request`` and ``starlette.requests.Request``.
 
 from __future__ import annotations
 
+from inngest_serverless.config import DEFAULT_MAX_BODY_SIZE
 from inngest_serverless.errors import ConfigurationError
 from inngest_serverless.protocol.exchange import Request
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import flask
     import starlette.requests
 
-__all__ = ["joined", "read_flask", "read_starlette"]
+__all__ = ["joined", "read_body", "read_flask", "read_starlette"]
 
 # Where the URL has the function's name in front of the path, and the request does not.
 _SHARED_DOMAIN = ".cloudfunctions.net"
@@ -26,12 +27,13 @@ _KEPT_IN_PATHS = "/:@!$&'()*+,;=~"
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
-def read_flask(request: flask.Request, service: str) -> Request:
+def read_flask(request: flask.Request, service: str, most_bytes: int = DEFAULT_MAX_BODY_SIZE) -> Request:
     """The request as the WSGI servers have it, gunicorn and Flask's own.
 
     Args:
         request: The request.
         service: The name of the service that is deployed (K_SERVICE), or "".
+        most_bytes: The largest body that is taken: of one that is larger no more is read than what shows that.
 
     Raises:
         ConfigurationError: It is no Flask request: the function is served over ASGI.
@@ -46,12 +48,39 @@ def read_flask(request: flask.Request, service: str) -> Request:
         request.method,
         request.args.to_dict(),
         headers,
-        # The bytes that were signed. They are not needed twice, so they need not be kept.
-        request.get_data(cache=False),
+        _flask_body(request, most_bytes),
         _origin(headers, request.scheme, service),
         _public_path(headers, request.root_path + request.path, service),
         names_itself=_names_itself(headers),
     )
+
+
+def _flask_body(request: flask.Request, most_bytes: int) -> bytes:
+    """The bytes that were signed. They are not needed twice, so they are not kept."""
+    length = request.content_length
+    if length is not None and length <= most_bytes:
+        return request.get_data(cache=False)
+    # An instance has many requests at once, of anybody, and little memory.
+    parts, room = [], most_bytes + 1
+    while room and (part := request.stream.read(room)):
+        parts.append(part)
+        room -= len(part)
+    return b"".join(parts)
+
+
+async def read_body(request: starlette.requests.Request, most_bytes: int) -> bytes:
+    """The body of a request; of one that is larger than ``most_bytes`` no more than what shows that.
+
+    Raises:
+        ClientDisconnect: The client is gone.
+    """
+    parts, size = [], 0
+    async for part in request.stream():
+        parts.append(part)
+        size += len(part)
+        if size > most_bytes:
+            break
+    return b"".join(parts)
 
 
 def read_starlette(request: starlette.requests.Request, body: bytes, service: str) -> Request:

@@ -1,6 +1,8 @@
 """What is read of Flask's and Starlette's requests, which the platform's proxies have been through."""
 
 import asyncio
+import io
+import json
 from urllib.parse import unquote
 
 import flask
@@ -8,11 +10,16 @@ import pytest
 from starlette.requests import Request as StarletteRequest
 from werkzeug.test import EnvironBuilder
 
-from inngest_serverless import ConfigurationError
+from inngest_serverless import ConfigurationError, create_function, event_trigger, inngest_gcf, inngest_gcf_async
 from inngest_serverless.gcp.http_requests import read_flask, read_starlette
 
 RUN_HOST = "orders-abcdefghij-ew.a.run.app"
 SHARED_HOST = "europe-west1-shop.cloudfunctions.net"
+
+
+@create_function(id="nothing", trigger=event_trigger("a/b"))
+def nothing(ctx):
+    """Return nothing."""
 
 
 def from_flask(method, target, headers, body, service):
@@ -163,3 +170,55 @@ def test_a_request_of_the_other_kind():
     request = StarletteRequest({"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""})
     with pytest.raises(ConfigurationError, match=r"not those of starlette.*inngest_gcf_async"):
         read_flask(request, "")
+
+
+# Bodies that are too large.
+
+
+class Endless:
+    """A body of as many bytes as anybody wants, which counts how many that were."""
+
+    def __init__(self):
+        self.taken = 0
+
+    def read(self, size=-1):
+        assert size >= 0, "all of a body without end is asked for"
+        size = min(size, 1000)
+        self.taken += size
+        return b"x" * size
+
+    def readinto(self, buffer):
+        part = self.read(len(buffer))
+        buffer[: len(part)] = part
+        return len(part)
+
+    async def receive(self):
+        return {"type": "http.request", "body": self.read(1000), "more_body": True}
+
+
+@pytest.mark.parametrize("length", [None, str(10**12)], ids=["chunked", "declared"])
+@pytest.mark.parametrize("framework", ["flask", "starlette"])
+def test_no_more_of_a_body_is_read_than_shows_that_it_is_too_large(framework, length):
+    """An instance has many requests at once: strangers must not fill its memory with bodies that nobody takes."""
+    body, limit = Endless(), 5_000
+    handlers = {"flask": inngest_gcf, "starlette": inngest_gcf_async}
+    handler = handlers[framework]([nothing], app_id="app", is_dev=True, max_body_size=limit)
+    if framework == "flask":
+        environ = EnvironBuilder(method="POST", headers={"Host": RUN_HOST}).get_environ()
+        environ |= {"wsgi.input": body, "wsgi.input_terminated": True}
+        environ |= {} if length is None else {"CONTENT_LENGTH": length}
+        reply, status, _ = handler(flask.Request(environ))
+    else:
+        headers = [(b"host", RUN_HOST.encode())] + ([] if length is None else [(b"content-length", length.encode())])
+        scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": headers}
+        response = asyncio.run(handler(StarletteRequest(scope, body.receive)))
+        reply, status = response.body, response.status_code
+    assert (status, json.loads(reply)["name"]) == (413, "BodyTooLarge")
+    assert limit < body.taken <= limit + 1000
+
+
+def test_a_body_that_fits_may_come_in_parts():
+    content = b"x" * 5_000
+    environ = EnvironBuilder(method="POST", headers={"Host": RUN_HOST}).get_environ()
+    environ |= {"wsgi.input": io.BytesIO(content), "wsgi.input_terminated": True}
+    assert read_flask(flask.Request(environ), "", len(content)).body == content
