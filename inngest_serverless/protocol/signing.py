@@ -133,7 +133,9 @@ def _parts(signature: str | None) -> tuple[str, str]:
     seconds, given = fields.get("t", ""), fields.get("s", "")
     if not (seconds and len(given) == _DIGEST_LENGTH and given.isascii()):
         raise InvalidSignatureError("the signature is missing or malformed")
-    if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= 12):  # noqa: PLR2004 - 30,000 years
+    is_number = seconds.isascii() and seconds.isdigit() and len(seconds) <= 12  # noqa: PLR2004 - 30,000 years
+    # A zero before it may have been the body's last character: the two are signed with nothing in between.
+    if not is_number or seconds != str(int(seconds)):
         raise InvalidTimestampError("the signature's time is not a number of seconds")
     return seconds, given
 

@@ -178,6 +178,14 @@ def test_a_time_that_is_no_number_does_not_verify(seconds):
         verify(f"t={seconds}&s={DIGEST}", [KEY], b"{}", NOW)
 
 
+def test_nothing_moves_from_the_body_into_the_time():
+    """They are signed together, with nothing in between: a reply of ``0`` would be a request without a body."""
+    signature = sign(b"0", KEY, NOW)
+    assert verify(signature, [KEY], b"0", NOW) is KEY
+    with pytest.raises(SignatureError):
+        verify(signature.replace("t=", "t=0"), [KEY], b"", NOW)
+
+
 def test_the_order_of_the_fields_does_not_matter():
     assert verify(f"s={DIGEST}&t={NOW}", [KEY], b"{}", NOW) is KEY
     assert verify(f"t={NOW}&s={DIGEST}&x=1", [KEY], b"{}", NOW) is KEY
