@@ -20,6 +20,7 @@ __all__ = [
     "USAGE",
     "CommandError",
     "fail",
+    "printable",
     "report",
 ]
 
@@ -32,6 +33,10 @@ EXIT_CODES = {
     FAULT: "a fault of this command's own",
     INTERRUPTED: "interrupted by Ctrl-C",
 }
+
+
+# What a terminal takes for an order: by the reply of an app or the name of an event anybody could give it some.
+_ORDERS = {code: "?" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
 
 
 class CommandError(InngestError):
@@ -78,4 +83,9 @@ def _fault(error: Exception) -> str:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """A text that others may have written, without what is more to a terminal than text."""
+    return text.translate(_ORDERS)

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from inngest_serverless.cli.errors import UNREACHABLE, fail
+from inngest_serverless.cli.errors import UNREACHABLE, fail, printable
 from inngest_serverless.cli.exchanges import UnreachableError, http_endpoint
 from inngest_serverless.cli.output import json_option, print_json, progress
 from inngest_serverless.client import Client
@@ -65,7 +65,7 @@ def command(
     if as_json:
         print_json({"id": sent, "name": name, "to": where})
     else:
-        click.echo(sent)
+        click.echo(printable(sent))
     return 0
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inngest_serverless.cli.errors import FAILED, OK, fail
+from inngest_serverless.cli.errors import FAILED, OK, fail, printable
 from inngest_serverless.cli.exchanges import checked_url, http_endpoint, timeout_option
 from inngest_serverless.cli.output import json_option, print_json, progress
 from inngest_serverless.cli.targets import DEFAULT_PATH, calling, target_argument
@@ -81,7 +81,8 @@ def command(target: str | None, url: str | None, in_band: bool, timeout: float, 
         said = {"synced": outcome.synced, "modified": outcome.modified, "message": outcome.message}
         print_json({"url": address, "how": how} | said)
     elif outcome.synced:
-        click.echo(f"{address}: {outcome.message} ({'changed' if outcome.modified else 'nothing changed'})")
+        words = printable(" ".join(outcome.message.split()))
+        click.echo(f"{address}: {words} ({'changed' if outcome.modified else 'nothing changed'})")
     return OK if outcome.synced else fail(f"{address} was not synced: {outcome.message}", FAILED)
 
 
@@ -145,6 +146,6 @@ def _bring(endpoint: Endpoint, url: str) -> _Outcome:
 def _object(reply: Any) -> dict[str, Any]:
     try:
         document = json.loads(reply.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}

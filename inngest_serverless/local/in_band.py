@@ -60,6 +60,6 @@ def registration(endpoint: Endpoint, *, url: str, signing_key: str) -> dict[str,
 def _object(body: bytes) -> dict[str, Any]:
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}

@@ -84,7 +84,7 @@ def _infer(step: ReportedStep, fetch: Fetch) -> dict[str, Any]:
         raise OutsideError("AIGatewayError", message, text)
     try:
         return {"data": json.loads(text)}
-    except ValueError:
+    except (ValueError, RecursionError):
         raise OutsideError("AIGatewayError", "Error making AI request: the reply is not JSON", text) from None
 
 

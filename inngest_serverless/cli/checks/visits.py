@@ -53,7 +53,7 @@ class Visit:
         """The JSON object in the body; {} if it has none."""
         try:
             document = json.loads(self.reply.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return document if isinstance(document, dict) else {}
 

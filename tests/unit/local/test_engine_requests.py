@@ -152,8 +152,10 @@ def test_a_model_is_asked(serve, kind, model, url, key):
     [
         ((429, "slow down"), "unsuccessful status code: 429", "slow down"),
         ((200, "<html>"), "the reply is not JSON", "<html>"),
+        ((200, "[" * 100_000), "the reply is not JSON", "[" * 100_000),
         (OSError("no route"), "no route", None),
     ],
+    ids=["refused", "no JSON", "depth", "no route"],
 )
 def test_a_model_that_refuses(serve, kind, reply, message, stack):
     web = Web(reply)
