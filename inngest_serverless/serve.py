@@ -107,6 +107,9 @@ class App:
         try:
             if self._is_elsewhere(request.path):
                 reply = error_reply(_NOT_FOUND, "NotFound", "nothing is served at this path", retry=False)
+            elif self._is_of_a_page(request):
+                told = "a web page sent this: in dev mode nobody has to sign, so pages are refused"
+                reply = error_reply(_FORBIDDEN, "WebPage", told, retry=False)
             elif request.is_larger_than(self.settings.max_body_size):
                 limit = self.settings.max_body_size
                 reply = error_reply(_TOO_LARGE, "BodyTooLarge", f"the body is over {limit} bytes", retry=False)
@@ -153,6 +156,10 @@ class App:
         # Stages and base paths come and go on the way, so either path may be the longer one.
         served = self.settings.serve_path
         return served is not None and not (path.endswith(served) or served.endswith(path.rstrip("/") or path))
+
+    def _is_of_a_page(self, request: Request) -> bool:
+        # Any page can have a browser send a POST to this machine; the server's requests have no such header.
+        return self.settings.is_dev and names.ORIGIN in request.headers and request.method != "GET"
 
     def _authenticate(self, request: Request) -> SigningKey | None:
         """The key that the request was signed with; None in dev mode for an unsigned one."""

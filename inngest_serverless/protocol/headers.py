@@ -13,6 +13,7 @@ __all__ = [
     "FRAMEWORK",
     "JSON",
     "NO_RETRY",
+    "ORIGIN",
     "PLATFORM",
     "REPLAYED",
     "REQUEST_VERSION",
@@ -31,6 +32,7 @@ __all__ = [
 CONTENT_TYPE = "content-type"
 AUTHORIZATION = "authorization"
 RETRY_AFTER = "retry-after"
+ORIGIN = "origin"
 SDK = "x-inngest-sdk"
 REQUEST_VERSION = "x-inngest-req-version"
 FRAMEWORK = "x-inngest-framework"

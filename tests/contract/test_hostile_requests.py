@@ -92,6 +92,29 @@ def _check_nothing_told(reply: HttpReply) -> None:
     assert SIGNATURE.lower() not in reply.headers
 
 
+# Dev mode: nobody has to sign, and a browser on the same machine does what any page tells it to.
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:3000"])
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_web_page_runs_nothing_in_dev_mode(
+    method: str, origin: str, serve: Callable[..., Caller], api: InngestApi
+) -> None:
+    caller = serve(**DEV)
+    reply = caller(method, CALL_URL, {"Origin": origin, "Content-Type": "text/plain"}, BODY)
+    check_reply(reply, caller, "dev")
+    assert (reply.status, json.loads(reply.body)["name"]) == (403, "WebPage")
+    assert "access-control-allow-origin" not in reply.headers
+    assert api.received == []
+
+
+def test_in_cloud_mode_it_is_the_signature_that_counts(serve: Callable[..., Caller]) -> None:
+    caller = serve(**CLOUD)
+    page = {"Origin": "https://evil.example"}
+    assert caller("POST", CALL_URL, page, BODY).status == 401
+    assert caller("POST", CALL_URL, signed(caller, BODY) | page, BODY).status == 200
+
+
 # Keys that are none.
 
 
