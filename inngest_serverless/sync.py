@@ -60,7 +60,7 @@ class Sync:
                 "set INNGEST_SERVE_ORIGIN",
                 retry=False,
             )
-        return (yield from self._out_of_band(request))
+        return (yield from self._out_of_band(request, is_known=is_known))
 
     def register(
         self, url: str, deploy_id: str | None = None, server_kind: str | None = None
@@ -97,12 +97,16 @@ class Sync:
             reply.headers[names.EXPECTED_SERVER_KIND] = kind
         return reply
 
-    def _out_of_band(self, request: Request) -> Generator[Outbound, OutboundReply, Reply]:
+    def _out_of_band(self, request: Request, *, is_known: bool) -> Generator[Outbound, OutboundReply, Reply]:
         origin, path = self._settings.public_address(request.origin, request.path)
         try:
             answer = yield from self.register(origin + path, request.query.get("deployId"), _server_kind(request))
         except TransportError as error:
-            return _not_synced(f"Inngest was not reached: {error}", retry=True)
+            if is_known:
+                return _not_synced(f"Inngest was not reached: {error}", retry=True)
+            # It names the host, which is no stranger's business where the server is one's own.
+            _log(error)
+            return _not_synced("Inngest was not reached: the app's log tells why", retry=True)
         document = _object(answer)
         if not answer.ok:
             message = document.get("error") or document.get("message") or f"Inngest answered {answer.status}"
@@ -119,6 +123,12 @@ def _server_kind(request: Request) -> str | None:
     """The kind of server that asks. What is neither is not passed on: anybody can send the header."""
     kind = request.headers.get(names.SERVER_KIND)
     return kind if kind in _KINDS else None
+
+
+def _log(error: Exception) -> None:
+    from logging import getLogger
+
+    getLogger("inngest_serverless").warning("the app was not synced: %s", error)
 
 
 def _not_synced(message: str, *, retry: bool) -> Reply:

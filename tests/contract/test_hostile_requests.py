@@ -272,6 +272,20 @@ def test_a_kind_of_server_that_is_none_goes_no_further(
 
 
 @pytest.mark.parametrize("adapter", as_parameters(IN_PROCESS), indirect=True)
+def test_where_the_server_is_that_was_not_reached_is_for_the_log(
+    serve: Callable[..., Caller], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stranger would learn the host of a server that is for insiders."""
+    caller = serve(**CLOUD, INNGEST_API_BASE_URL="http://127.0.0.1:1")
+    reply = caller("PUT")
+    check_reply(reply, caller, "cloud")
+    assert reply.status == 500
+    assert "127.0.0.1" not in json.loads(reply.body)["message"]
+    assert "the app was not synced: no reply from 127.0.0.1:1 " in caplog.text
+    assert "127.0.0.1:1" in json.loads(caller("PUT", headers=signed(caller)).body)["message"]
+
+
+@pytest.mark.parametrize("adapter", as_parameters(IN_PROCESS), indirect=True)
 @pytest.mark.parametrize("status", [200, 400, 500])
 def test_what_the_server_says_is_passed_on_without_the_token(
     status: int, serve: Callable[..., Caller], api: InngestApi
