@@ -33,7 +33,7 @@ __all__ = ["LocalApi", "answer"]
 _logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.02
-_LARGEST_BODY = 32 * 1024 * 1024
+_LARGEST_BODY, _MOST_DIGITS = 32 * 1024 * 1024, 20
 _FORBIDDEN, _TOO_LARGE = 403, 413
 
 
@@ -179,7 +179,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> bytes | None:
         length = self.headers.get("Content-Length") or "0"
-        is_readable = "Transfer-Encoding" not in self.headers and length.isascii() and length.isdigit()
+        # Python reads numbers of some thousand digits only.
+        is_number = length.isascii() and length.isdigit() and len(length) < _MOST_DIGITS
+        is_readable = "Transfer-Encoding" not in self.headers and is_number
         return self.rfile.read(int(length)) if is_readable and int(length) <= _LARGEST_BODY else None
 
     def _answer(self, reply: Reply) -> None:

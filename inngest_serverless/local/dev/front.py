@@ -22,7 +22,7 @@ __all__ = ["Front", "PortTakenError"]
 
 _POLL_SECONDS = 0.02
 # More is not even read; every platform takes less.
-_LARGEST_BODY = 64 * 1024 * 1024
+_LARGEST_BODY, _MOST_DIGITS = 64 * 1024 * 1024, 20
 _OWN_HEADERS = {"connection", "content-length", "transfer-encoding", "date", "keep-alive"}
 _FORBIDDEN, _LENGTH_REQUIRED, _TOO_LARGE, _UNAVAILABLE = 403, 411, 413, 503
 
@@ -103,7 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length") or "0"
         if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
             return _refusal(_LENGTH_REQUIRED, "send a Content-Length")
-        if int(length) > _LARGEST_BODY:
+        # Python reads numbers of some thousand digits only.
+        if len(length) > _MOST_DIGITS or int(length) > _LARGEST_BODY:
             return _refusal(_TOO_LARGE, "the body is too large")
         body = self.rfile.read(int(length))
         url = f"http://{self.headers.get('Host', '')}{self.path}"

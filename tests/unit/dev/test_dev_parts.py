@@ -128,7 +128,9 @@ class TestFront:
             (411, {"headers": [("Transfer-Encoding", "chunked")], "body": b"1\r\nx\r\n0\r\n\r\n"}),
             (411, {"headers": [("Content-Length", "-1")]}),
             (413, {"headers": [("Content-Length", str(10**9))]}),
+            (413, {"headers": [("Content-Length", "9" * 5000)]}),
         ],
+        ids=["host", "origin", "chunked", "negative", "large", "endless"],
     )
     def test_what_is_refused(self, status, options, ask):
         assert ask("POST", "/", **options)[0] == status

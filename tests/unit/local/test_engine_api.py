@@ -445,8 +445,10 @@ def test_a_page_from_here_may(app):
         {"Content-Length": "x"},
         {"Content-Length": "-1"},
         {"Content-Length": "99999999999"},
+        {"Content-Length": "9" * 5000},
         {"Transfer-Encoding": "chunked"},
     ],
+    ids=["no number", "negative", "large", "endless", "chunked"],
 )
 def test_a_request_of_unknown_length_is_refused(app, headers):
     connection = HTTPConnection(urlsplit(app.api.origin).netloc, timeout=5)
