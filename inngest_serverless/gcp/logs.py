@@ -40,7 +40,26 @@ class CloudLogFormatter(logging.Formatter):
         if record.exc_info:
             fields["stack_trace"] = self.formatException(record.exc_info)
         extra = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
-        return dumps({**extra, **fields}, default=str, skipkeys=True)
+        try:
+            return _json({**extra, **fields})
+        except (ValueError, RecursionError):
+            # A line that is no JSON would lose its severity, at the will of whoever sent the event that is logged.
+            return _json(
+                {name: value if _fits(value) else f"({type(value).__name__})" for name, value in extra.items()} | fields
+            )
+
+
+def _json(document: Any) -> str:
+    # JSON has no NaN and no infinity; Python reads 1e400 as one.
+    return dumps(document, default=str, skipkeys=True, allow_nan=False)
+
+
+def _fits(value: Any) -> bool:
+    try:
+        _json(value)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def use_cloud_logging(level: int | str = logging.INFO) -> None:

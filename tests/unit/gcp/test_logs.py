@@ -56,6 +56,25 @@ def test_what_comes_with_a_record():
     assert fields["severity"] == "INFO", "extra must not change what the line is about"
 
 
+def nested(value, depth):
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("value", [float("inf"), [float("nan")], nested(1, 5000)], ids=["infinity", "NaN", "depth"])
+def test_a_value_that_json_does_not_hold_leaves_the_line_json(value):
+    """Whoever sends events could hide what is logged of them: a line that is no JSON has no severity."""
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    line = CloudLogFormatter().format(record(logging.ERROR, amount=value, number=2))
+    fields = json.loads(line, parse_constant=refuse)
+    assert (fields["severity"], fields["message"], fields["number"]) == ("ERROR", "one of two", 2)
+    assert fields["amount"] == f"({type(value).__name__})"
+
+
 def test_a_message_of_several_lines_is_one_line():
     assert read(record(message="a\nb\u2028c \u00eb", arguments=()))["message"] == "a\nb\u2028c \u00eb"
 
