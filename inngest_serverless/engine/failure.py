@@ -43,6 +43,8 @@ def describe(error: BaseException, now: float) -> Failure:
         failure.retry_after = _retry_after(leaves, now)
     except ConfigurationError as fault:
         failure.message += f" (its retry_after was ignored: {fault})"
+    except Exception as fault:  # noqa: BLE001 - a user's subclass may have none, or one that raises
+        failure.message += f" (its retry_after was ignored: {type(fault).__name__})"
     return failure
 
 

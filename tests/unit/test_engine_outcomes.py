@@ -180,6 +180,20 @@ def test_retry_after_an_instant(kind, place, value, instant):
     assert flags(call(kind, place, lambda: RetryAfterError("busy", value))) == ("false", instant)
 
 
+class UnfinishedError(RetryAfterError):
+    def __init__(self):
+        Exception.__init__(self, "busy")
+
+
+@both
+@places
+def test_an_error_without_its_retry_after_is_told_all_the_same(kind, place):
+    answer = call(kind, place, UnfinishedError)
+    assert answer.status == (206 if place == "step" else 500)
+    assert answer.error["message"] == "busy (its retry_after was ignored: AttributeError)"
+    assert flags(answer) == ("false", None)
+
+
 @both
 @places
 @pytest.mark.parametrize(
