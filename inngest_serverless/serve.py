@@ -121,6 +121,8 @@ class App:
                 reply = yield from self.sync().answer(request, signed=key is not None)
             elif request.method == "GET":
                 key, reply = self._get(request)
+                # A cache before the app would tell strangers what the holder of the key was told.
+                reply.headers[names.CACHE_CONTROL] = "no-store"
             else:
                 reply = error_reply(_METHOD_NOT_ALLOWED, "MethodNotAllowed", "use GET, PUT or POST", retry=False)
                 reply.headers["allow"] = "GET, PUT, POST"

@@ -6,6 +6,7 @@ from inngest_serverless.version import __version__
 
 __all__ = [
     "AUTHORIZATION",
+    "CACHE_CONTROL",
     "CONTENT_TYPE",
     "ENV",
     "EVENT_ID_SEED",
@@ -31,6 +32,7 @@ __all__ = [
 
 CONTENT_TYPE = "content-type"
 AUTHORIZATION = "authorization"
+CACHE_CONTROL = "cache-control"
 RETRY_AFTER = "retry-after"
 ORIGIN = "origin"
 SDK = "x-inngest-sdk"

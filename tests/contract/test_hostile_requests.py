@@ -129,6 +129,24 @@ def test_a_key_with_nothing_in_it_is_no_key(key: str, serve: Callable[..., Calle
     assert json.loads(caller("GET").body)["has_signing_key"] is False
 
 
+# Caches that stand before the app, and know a request by its URL.
+
+
+@pytest.mark.parametrize("kind", ["unsigned", "signed", "wrongly signed", "from the other kind of server"])
+def test_what_is_told_to_one_is_kept_for_nobody(kind: str, serve: Callable[..., Caller]) -> None:
+    """The holder of the key gets its hash, which opens the API: a cache would hand that out to whoever asks next."""
+    caller = serve(**CLOUD)
+    headers = {
+        "unsigned": {},
+        "signed": signed(caller),
+        "wrongly signed": {SIGNATURE: f"t={int(caller.now())}&s={DIGEST}"},
+        "from the other kind of server": {"X-Inngest-Server-Kind": "dev"},
+    }[kind]
+    reply = caller("GET", headers=headers)
+    assert ("signing_key_hash" in json.loads(reply.body)) is (kind == "signed")
+    assert reply.headers["cache-control"] == "no-store"
+
+
 # Time.
 
 
