@@ -8,14 +8,24 @@ from hashlib import sha1
 __all__ = ["StepIds", "hash_id"]
 
 
-@lru_cache(maxsize=4096)
+# IDs may be made of what events say, and whoever sends those must not fill the memory.
+_LONGEST_CACHED = 256
+
+
 def hash_id(full_id: str) -> str:
     """The SHA-1 of a step ID in hex.
 
     Cached: a warm environment sees the same IDs call after call, and a run with many steps asks for each of them
     on every call.
     """
+    return _cached(full_id) if len(full_id) <= _LONGEST_CACHED else _hashed(full_id)
+
+
+def _hashed(full_id: str) -> str:
     return sha1(full_id.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+
+
+_cached = lru_cache(maxsize=4096)(_hashed)
 
 
 class StepIds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from hashlib import sha1
 
 import pytest
@@ -22,6 +23,18 @@ def taken(sequence, step_ids=None):
 @pytest.mark.parametrize("text", ["a", "", "Zoë ✓", "\u2028", "a" * 10_000])
 def test_the_hash_is_sha1_of_utf8(text):
     assert hash_id(text) == sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def test_long_ids_are_not_kept():
+    """An ID may be made of what an event says: whoever sends events must not fill the memory of a warm environment."""
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            hash_id(f"{number}{'x' * 100_000}")
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000_000
 
 
 def test_lone_surrogates_have_hashes_of_their_own():
