@@ -132,7 +132,8 @@ def _step(item: Any) -> ReportedStep | None:
     # The server refuses a step that raised, and does not say what.
     if op in {"StepError", "StepFailed"} and not isinstance(error, dict):
         return None
-    kept = {name: error[name] for name in ("name", "message", "stack") if error.get(name) is not None} if error else {}
+    told = error if isinstance(error, dict) else {}
+    kept = {name: told[name] for name in ("name", "message", "stack") if told.get(name) is not None}
     name = str(fields.get("name") or "")
     label = str(fields.get("displayName") or name or key)
     return ReportedStep(key, label, op, name, opts or {}, fields.get("data"), kept)

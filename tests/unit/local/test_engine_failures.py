@@ -180,6 +180,13 @@ def test_the_header_and_not_the_status_forbids_retries(status, headers, calls):
     assert (run.error, run.calls) == ({"name": "E", "message": "m"}, calls)
 
 
+@pytest.mark.parametrize("error", ["told", 5, ["told"]])
+def test_an_error_that_is_none_belongs_to_no_step(error):
+    """An app that means no good, or a gateway in its place, must not stop the engine in the midst of a run."""
+    run = answering((206, [op("StepRun", data=1, error=error)]), (200, "done")).execute(EVENT)
+    assert (run.status, run.output) == ("completed", "done")
+
+
 def test_a_step_that_raised_is_final_with_the_header():
     raised = op("StepError", error={"name": "E", "message": "m"})
     engine = answering((206, [raised], SDK | {"x-inngest-no-retry": "true"}), (200, "caught"))
