@@ -18,7 +18,7 @@ _HAS_ALARMS = True
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from signal import ITIMER_REAL, SIG_DFL, SIG_IGN, SIGALRM, getsignal, setitimer, signal
+    from signal import ITIMER_REAL, SIG_DFL, SIGALRM, getsignal, setitimer, signal
     from typing import Any
 
     from inngest_serverless.engine.invocation import Invocation
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 else:
     try:
         # The module signal puts enums around these, which cost 0.4 ms at a cold start and 1.6 us a call.
-        from _signal import ITIMER_REAL, SIG_DFL, SIG_IGN, SIGALRM, getsignal, setitimer, signal
+        from _signal import ITIMER_REAL, SIG_DFL, SIGALRM, getsignal, setitimer, signal
     except ImportError:
         _HAS_ALARMS = False  # Windows has none
 
@@ -38,6 +38,7 @@ __all__ = ["TICK_SECONDS", "Deadline"]
 # How often it rings until the code has ended. It may clean up meanwhile, which is not disturbed.
 TICK_SECONDS = 0.05
 _LEAST_SECONDS = 0.001
+_STOPPED = (0.0, 0.0)
 
 _armed: Deadline | None = None
 _main_thread = 0
@@ -93,12 +94,16 @@ class Deadline:
         if _armed is not None or previous is None:
             # A call within a call, whose time is that of the outer one; or an alarm of a C library's.
             return run(invocation)
+        pending = _STOPPED
         if previous is not _ring:
+            # Stopped first: if it has rung by now, its own handler is called before ours takes its place.
+            pending = setitimer(ITIMER_REAL, 0.0)
+            if pending[0] and pending[0] <= seconds:
+                # Somebody else's alarm, which is due before ours.
+                setitimer(ITIMER_REAL, *pending)
+                return run(invocation)
             signal(SIGALRM, _ring)
-        pending = setitimer(ITIMER_REAL, seconds, TICK_SECONDS)
-        if pending[0] and pending[0] <= seconds:
-            # Somebody else's alarm, which is due before ours.
-            return _run_without(run, invocation, previous, pending)
+        setitimer(ITIMER_REAL, seconds, TICK_SECONDS)
         self.invocation = invocation
         try:
             _armed = self
@@ -125,7 +130,8 @@ class Deadline:
 
     def _give_back(self, previous: Any, pending: tuple[float, float]) -> None:
         """Let somebody else have the alarm again that was theirs, with the rest of its time."""
-        if previous in {SIG_DFL, SIG_IGN}:
+        if not callable(previous):
+            # The default, which would end the process if ours rang late, or none.
             return
         signal(SIGALRM, previous)
         if pending[0]:
@@ -147,13 +153,6 @@ def _is_main_thread() -> bool:
         return False
     _main_thread = get_ident()
     return True
-
-
-def _run_without(run: Run, invocation: Invocation, previous: Any, pending: tuple[float, float]) -> Reply:
-    if previous is not _ring:
-        signal(SIGALRM, previous)
-    setitimer(ITIMER_REAL, *pending)
-    return run(invocation)
 
 
 def _ring(_signal: int, frame: Any) -> None:
