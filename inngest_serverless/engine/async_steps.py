@@ -89,8 +89,8 @@ async def _run_body(ledger: Ledger, step: NewStep) -> None:
     except BaseException as raised:  # noqa: BLE001 - a step's failure is booked, whatever it is
         error = raised
     if ledger.expired is not None:
-        # Whatever the body made of it; where it was is told by what ended it.
-        error = ledger.expired.with_traceback(None if error is None else error.__traceback__)
+        # Whatever the body made of it.
+        error = ledger.ended(error)
     if ledger.hooks is None:
         ledger.finish(step, value, error, step.plan.kind)  # type: ignore[union-attr]
     else:

@@ -150,7 +150,7 @@ class Invocation:
             if ledger.fault is not None:
                 raise ledger.fault  # noqa: TRY301 - as if the hook had been called here
             if ledger.expired is not None:
-                value, error = None, ledger.expired
+                value, error = None, ledger.ended(error)
                 if ledger.running is not None:
                     yield from ledger.conclude(ledger.running, None, error)
             if self._is_report():
@@ -169,7 +169,7 @@ class Invocation:
         """The reply to the call: the steps to report, or else what the function returned or raised."""
         ledger = self._ledger
         if ledger.expired is not None:
-            error = ledger.give_up()
+            error = ledger.give_up(error)
         if ledger.report is not None:
             reply = steps_reply(ledger.report)
             if ledger.replayed is not None:
@@ -187,6 +187,14 @@ class Invocation:
 
             ledger.expire(describe_expiry(deadline, self.function.id, ledger.running))
         return ledger.expired  # type: ignore[return-value]
+
+    def has_expired(self) -> bool:
+        """Whether the user's code has been ended, as the time was up."""
+        return self._ledger.expired is not None
+
+    def has_cancelled(self) -> bool:
+        """Whether tasks of the user's code have been cancelled, as the call has its answer."""
+        return self._ledger.interrupted or self._ledger.expired is not None
 
     def _is_report(self) -> bool:
         """Whether the call only reports steps, or that one was not met."""

@@ -340,11 +340,18 @@ class Ledger:
         self.expired = error
         self._halted = True
 
-    def give_up(self) -> DeadlineExceeded | None:
-        """The error of a call whose time was up; the step that was running is booked with it."""
-        if self.expired is not None and self.running is not None and self.report is None:
-            self.fail(self.running, self.expired)
+    def ended(self, raised: BaseException | None) -> DeadlineExceeded | None:
+        """The error of a call whose time was up; where its code was is told by what ended it."""
+        if self.expired is not None and raised is not None:
+            self.expired.__traceback__ = raised.__traceback__
         return self.expired
+
+    def give_up(self, raised: BaseException | None) -> DeadlineExceeded | None:
+        """The same; the step that was running is booked with it."""
+        error = self.ended(raised)
+        if error is not None and self.running is not None and self.report is None:
+            self.fail(self.running, error)
+        return error
 
     def check(self, place: str) -> None:
         """Leave code that goes on although it is being left.

@@ -15,6 +15,7 @@ from inngest_serverless.engine.deadline import Deadline
 from inngest_serverless.engine.interrupts import DeadlineExceeded, Interrupt
 from inngest_serverless.engine.invocation import Invocation
 from inngest_serverless.engine.ledger import Ledger
+from inngest_serverless.serialization import plain_output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,15 @@ _BOOKING: set[CodeType] = {
     Ledger.finish.__code__,
     Ledger.fail.__code__,
     Invocation.conclude.__code__,
+    Invocation._final_reply.__code__,  # noqa: SLF001 - one engine
+    plain_output.__code__,
+}
+# By its name, as only async functions load it. A loop that is half made could never be closed.
+_MAKING_A_LOOP = "WarmLoop.__init__"
+# Ours, below which hooks of the middleware run: those that are called because the time is up have the margin.
+_HOOKS: set[CodeType] = {
+    Ledger.conclude.__code__,
+    Invocation._with_hooks.__code__,  # noqa: SLF001 - one engine
 }
 # Ours, where it is the innermost: just before or behind the user's code.
 _BESIDE: set[CodeType] = {
@@ -54,16 +64,12 @@ def ring(deadline: Deadline, frame: FrameType | None) -> None:
     Raises:
         DeadlineExceeded: It is to end now.
     """
-    warm = deadline.warm
-    if warm is not None:
-        if not deadline.has_rung:
-            # Whoever awaits something is ended by the loop, which may know more of them.
-            deadline.has_rung = True
-            warm.expire_soon(deadline)
-            return
-        if not warm.is_in_task():
-            return
-    if is_to_be_let_alone(sys.exception(), frame):
+    if deadline.warm is not None and not deadline.has_rung:
+        # Whoever awaits something is ended by the loop, which may know more of them.
+        deadline.has_rung = True
+        deadline.warm.expire_soon(deadline)
+        return
+    if is_to_be_let_alone(deadline, sys.exception(), frame):
         return
     deadline.raised += 1
     if deadline.raised >= _PATIENCE:
@@ -86,7 +92,7 @@ def _insist(deadline: Deadline, frame: FrameType | None) -> None:
             return None
         # There the interpreter lets signals in as well. It drops a trace function that raises.
         is_jump = event == "opcode" and frame.f_code.co_code[frame.f_lasti] in jumps
-        if is_jump and not is_to_be_let_alone(sys.exception(), frame):
+        if is_jump and not is_to_be_let_alone(deadline, sys.exception(), frame):
             raise deadline.invocation.expire(deadline).with_traceback(None)
         return None if event == "call" else trace
 
@@ -98,14 +104,20 @@ def _insist(deadline: Deadline, frame: FrameType | None) -> None:
     sys.settrace(trace)
 
 
-def is_to_be_let_alone(error: BaseException | None, frame: FrameType | None) -> bool:
+def is_to_be_let_alone(deadline: Deadline, error: BaseException | None, frame: FrameType | None) -> bool:
     """Whether some code is not to be ended now.
 
     Args:
+        deadline: The call's.
         error: The exception that it handles.
         frame: Where it is.
     """
-    return _is_cleaning_up(error) or _is_booking(frame)
+    if deadline.warm is not None and not deadline.warm.is_in_task(frame):
+        return True
+    invocation = deadline.invocation
+    if _is_cleaning_up(error, has_cancelled=invocation.has_cancelled()):
+        return True
+    return _is_booking(frame, _BOOKING | _HOOKS if invocation.has_expired() else _BOOKING)
 
 
 def describe_expiry(deadline: Deadline, function_id: str, step: NewStep | None) -> DeadlineExceeded:
@@ -126,22 +138,27 @@ def describe_expiry(deadline: Deadline, function_id: str, step: NewStep | None) 
     )
 
 
-def _is_cleaning_up(error: BaseException | None) -> bool:
-    """Whether it runs because one of our exceptions has ended what was before it: a ``finally``, say."""
+def _is_cleaning_up(error: BaseException | None, *, has_cancelled: bool) -> bool:
+    """Whether it runs because one of our exceptions has ended what was before it: a ``finally``, say.
+
+    A cancellation may as well be the user's own: every time-out of asyncio's is one.
+    """
     for _ in range(_LONGEST_CHAIN):
         if error is None:
             return False
-        if isinstance(error, (DeadlineExceeded, Interrupt)) or type(error).__name__ == "CancelledError":
+        if isinstance(error, (DeadlineExceeded, Interrupt)):
+            return True
+        if has_cancelled and type(error).__name__ == "CancelledError":
             return True
         error = error.__context__
     return False
 
 
-def _is_booking(frame: FrameType | None) -> bool:
+def _is_booking(frame: FrameType | None, booking: set[CodeType]) -> bool:
     if frame is not None and frame.f_code in _BESIDE:
         return True
     while frame is not None and frame.f_code is not Deadline.run.__code__:
-        if frame.f_code in _BOOKING:
+        if frame.f_code in booking or frame.f_code.co_qualname == _MAKING_A_LOOP:
             return True
         frame = frame.f_back
     return False

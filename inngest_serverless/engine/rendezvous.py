@@ -26,7 +26,7 @@ from inngest_serverless.errors import ConfigurationError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from types import CoroutineType
+    from types import CoroutineType, FrameType
     from typing import Any
 
     from inngest_serverless.engine.deadline import Deadline
@@ -44,6 +44,7 @@ _DISMISSALS = 3
 # How long a targeted step may stay out of sight while tasks wait for something other than steps.
 SEARCH_SECONDS = 10.0
 _STRANGER_SECONDS = 0.5
+_DRIVERS = ("asyncio.", __name__)
 
 
 class _RestingSelector(DefaultSelector):
@@ -120,6 +121,8 @@ class WarmLoop:
         self.runner: asyncio.Runner = asyncio.Runner(loop_factory=make_loop)
         # Refers to the runner alone, so that the end of a thread can end its loop.
         self.close: Callable[[], Any] = weakref.finalize(self, _close, self.runner, loops)
+        # Here, where no call is ended, and not when it is asked for first.
+        self.runner.get_loop()
 
     def run(self, invocation: Invocation, send: Senders) -> Reply:
         """Run an invocation of an async function, in a context of its own.
@@ -136,9 +139,9 @@ class WarmLoop:
         try:
             # Not by the runner itself: it listens to SIGINT meanwhile, which costs as much as the rest of a call.
             loop = self.runner.get_loop()
-            self._call = loop.create_task(invocation.run_async(send, self), context=copy_context())
             if deadline is not None:
                 deadline.warm = self
+            self._call = loop.create_task(invocation.run_async(send, self), context=copy_context())
             return loop.run_until_complete(self._call)
         except asyncio.CancelledError:
             self._break_off()
@@ -160,9 +163,14 @@ class WarmLoop:
         """Have the loop end a call whose time is up; from a signal's handler or another thread."""
         self.runner.get_loop().call_soon_threadsafe(self._expire, deadline)
 
-    def is_in_task(self) -> bool:
-        """Whether a task runs now, and not the loop itself."""
-        return asyncio.current_task(self.runner.get_loop()) is not None
+    def is_in_task(self, frame: FrameType | None) -> bool:
+        """Whether the code of a task runs now, in ``frame``, and not the loop or what drives the task.
+
+        An exception there would leave a task behind that is never woken again.
+        """
+        if frame is None or frame.f_globals.get("__name__", "").startswith(_DRIVERS):
+            return False
+        return asyncio.current_task(self._loops[-1]) is not None
 
     def _expire(self, deadline: Deadline) -> None:
         if deadline is not self._deadline or self._call is None:

@@ -92,7 +92,7 @@ def _run_body(ledger: Ledger, step: NewStep) -> None:
         error = returned_awaitable(value, step)
     if ledger.expired is not None:
         # Whatever the body made of it.
-        error = ledger.expired
+        error = ledger.ended(error)
     if ledger.hooks is None:
         ledger.finish(step, value, error, step.plan.kind)  # type: ignore[union-attr]
     else:

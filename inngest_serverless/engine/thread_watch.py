@@ -144,15 +144,12 @@ def run_watched(deadline: Deadline, invocation: Invocation, run: Callable[[Invoc
 
 def _end(call: _Watched) -> None:
     deadline = call.deadline
-    warm = deadline.warm
-    if warm is not None:
-        if not deadline.has_rung:
-            deadline.has_rung = True
-            warm.expire_soon(deadline)
-            return
-        if not warm.is_in_task():
-            return
-    if is_to_be_let_alone(_handled_in(call.thread), sys._current_frames().get(call.thread)):  # noqa: SLF001 - documented
+    if deadline.warm is not None and not deadline.has_rung:
+        deadline.has_rung = True
+        deadline.warm.expire_soon(deadline)
+        return
+    frame = sys._current_frames().get(call.thread)  # noqa: SLF001 - documented
+    if is_to_be_let_alone(deadline, _handled_in(call.thread), frame):
         return
     deadline.has_rung = True
     deadline.invocation.expire(deadline)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -11,10 +13,13 @@ from types import SimpleNamespace
 from engine_server import Answer, forget_loop, left_running
 
 from inngest_serverless import inngest_lambda
-from inngest_serverless.engine import overdue
+from inngest_serverless.engine import deadline as deadlines
+from inngest_serverless.engine import overdue, thread_watch
 
-# Enough for a call to come to its body, also on a busy machine; half of it is the margin.
-LEFT_MILLIS = 200
+# Far more than any call takes: what is to be ended says itself when its time is up.
+LEFT_MILLIS = 60_000
+# How long that is for the call itself, as messages tell it.
+HAD = "59.5 s"
 # How long to wait for what never happens, before the test itself gives up.
 HANG_SECONDS = 30.0
 
@@ -41,6 +46,45 @@ def call(handler, function="fn", *, left=LEFT_MILLIS, target="step", **ctx):
         "body": json.dumps(body),
     }
     return Answer(handler(event, None if left is None else context(left)))
+
+
+def time_is_up():
+    """Have the time of the call that runs be up, from here on: nothing depends on how fast the machine is."""
+    watched = thread_watch._watcher._calls.get(threading.get_ident())
+    if watched is None:
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.005)
+    else:
+        watched.rings_at = 0.0
+        thread_watch._watcher._changed.set()
+
+
+def call_ended_at(handler, moment):
+    """One call whose alarm rings from some moment on, counted in the functions that are called; whether it was that long.
+
+    Returns:
+        The answer, and whether the alarm has rung.
+    """
+    count = 0
+
+    def ring(frame, event, _arg):
+        nonlocal count
+        # Signals are let in where functions begin and where they have returned to.
+        if event != "return" and deadlines._armed is not None:
+            count += 1
+            if count >= moment:
+                deadlines._ring(signal.SIGALRM, frame)
+
+    # What garbage does when it is collected would count as well, and comes at any time.
+    gc.disable()
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _raised: None
+    sys.setprofile(ring)
+    try:
+        answer = call(handler)
+    finally:
+        sys.setprofile(None)
+        sys.unraisablehook = hook
+        gc.enable()
+    return answer, count >= moment
 
 
 def assert_clean():

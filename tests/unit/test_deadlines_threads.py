@@ -11,7 +11,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from deadline_calls import HANG_SECONDS, call, in_thread, make_handler
+from deadline_calls import HAD, HANG_SECONDS, call, in_thread, make_handler, time_is_up
 from engine_server import both, function
 
 from inngest_serverless import Middleware
@@ -19,11 +19,13 @@ from inngest_serverless.engine import thread_watch
 
 
 def loop():
+    time_is_up()
     while True:
         pass
 
 
 def wait_in_turns():
+    time_is_up()
     while True:
         time.sleep(0.001)
 
@@ -41,6 +43,7 @@ def swallow_and_return():
 
 
 async def async_sleep():
+    time_is_up()
     await asyncio.sleep(HANG_SECONDS)
 
 
@@ -75,10 +78,20 @@ def test_a_step_is_ended_and_the_thread_goes_on(kind, body):
         for _ in range(2):
             answer = call(handler)
             assert (answer.op["op"], answer.error["name"]) == ("StepError", "DeadlineExceeded")
-            assert answer.error["message"].startswith("step 'slow' was ended after 0.1 s")
+            assert answer.error["message"].startswith(f"step 'slow' was ended after {HAD}")
         return call(handler, "quick", left=60_000).op["data"]
 
     assert in_thread(calls) == "done"
+
+
+@pytest.mark.parametrize(("kind", "body"), [("sync", wait_in_turns), ("async", async_block), ("async", async_sleep)])
+def test_the_stack_tells_where_it_was(kind, body):
+    async def async_(_ctx):
+        await body()
+
+    outside = function(async_ if kind == "async" else lambda _ctx: body())
+    for fn in (function_of(kind, body), *([outside] if kind == "sync" else [])):
+        assert body.__name__ in in_thread(lambda fn=fn: call(make_handler(fn))).error["stack"]
 
 
 @both
@@ -106,6 +119,7 @@ def test_who_waits_in_the_operating_system_is_ended_when_that_returns():
         theirs.send(b"x")
 
     def body():
+        time_is_up()
         ours.recv(1)
         wait_in_turns()
 
@@ -156,8 +170,8 @@ def test_threads_have_their_own_time():
 
     def work(number):
         barrier.wait()
-        name, left = ("slow", 100 + 10 * number) if number % 2 else ("fn", 60_000)
-        answers[number] = call(quick, name, left=left)
+        name = "slow" if number % 2 else "fn"
+        answers[number] = call(quick, name)
 
     threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(8)]
     for thread in threads:
@@ -229,10 +243,14 @@ def test_what_comes_when_the_call_has_just_ended_stays_with_it(monkeypatch):
         thread_watch._raise_in(watched.thread)
         raised.set()
 
+    def body():
+        time_is_up()
+        return rings.wait(HANG_SECONDS)
+
     monkeypatch.setattr(thread_watch, "_end", end_too_late)
 
     def calls():
-        answer = call(make_handler(function_of("sync", lambda: rings.wait(HANG_SECONDS))))
+        answer = call(make_handler(function_of("sync", body)))
         assert raised.wait(HANG_SECONDS)
         return answer
 
