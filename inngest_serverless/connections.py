@@ -179,17 +179,26 @@ def _outgoing(client: Client | AsyncClient, request: Outbound) -> Request:
 
 
 class _SecretURL(URL):
-    """A URL that is shown as another one."""
+    """Leads where ``url`` does, and shows neither its path nor who logs in there.
+
+    Nor do copies: who traces requests makes some, X-Ray's SDK for example.
+    """
 
     def __init__(self, url: URL, shown_path: str) -> None:
-        super().__init__(url)
-        self._shown = f"{url.scheme}://{url.netloc.decode()}{shown_path}"
+        super().__init__(url.copy_with(raw_path=shown_path.encode(), userinfo=b""))
+        self._wire = url
 
-    def __str__(self) -> str:
-        return self._shown
+    @property
+    def raw_path(self) -> bytes:
+        return self._wire.raw_path
 
-    def __repr__(self) -> str:
-        return f"URL({self._shown!r})"
+    @property
+    def username(self) -> str:
+        return self._wire.username
+
+    @property
+    def password(self) -> str:
+        return self._wire.password
 
 
 class _Parts:

@@ -12,7 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import httpx
 import pytest
+from aws_xray_sdk.core import xray_recorder
+from aws_xray_sdk.ext.httpx import patch as patch_httpx
 
 from inngest_serverless import Client, SendEventsError
 from inngest_serverless.errors import TransportError
@@ -143,3 +146,32 @@ def test_a_password_in_an_address_is_in_no_log(caplog: pytest.LogCaptureFixture)
         assert client.send_signal("tail/up") is None
     assert "/v1/signals" in caplog.text, "the request was not logged, so this shows nothing"
     assert "pass-5eed" not in caplog.text
+
+
+@both
+def test_a_key_is_in_no_trace(is_async: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """X-Ray's SDK, which Powertools' Tracer patches httpx with, copies the URL of each request before it shows it."""
+    for place, name in ((httpx, "Client"), (httpx, "AsyncClient"), (httpx._api, "Client")):
+        monkeypatch.setattr(place, name, getattr(place, name))
+    monkeypatch.setattr("aws_xray_sdk.global_sdk_config.sdk_enabled", lambda: True)
+    monkeypatch.setattr(xray_recorder, "sampling", False)
+    patch_httpx()
+    asked: list[str] = []
+
+    def note(handler: BaseHTTPRequestHandler) -> None:
+        asked.append(handler.path)
+        _says(200, {"ids": ["01E"]})(handler)
+
+    segment = xray_recorder.begin_segment("app")
+    with _answering(note) as origin:
+        client = Client(event_key=KEY, event_api_base_url=origin.replace("//", "//user:pass-5eed@"), is_dev=False)
+        if is_async:
+            asyncio.run(client.send_async({"name": "a/b"}))
+        else:
+            client.send({"name": "a/b"})
+    document = segment.serialize()
+    xray_recorder.clear_trace_entities()
+    assert asked == [f"/e/{quote(KEY, safe='')}"]
+    assert "/e/" in document, "the request was not traced, so this shows nothing"
+    for secret in (KEY, quote(KEY, safe=""), "pass-5eed"):
+        assert secret not in document
