@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import cache
 from weakref import finalize
 
+import httpx
 from httpx import (
     URL,
-    AsyncClient,
-    Client,
     HTTPError,
     InvalidURL,
     LocalProtocolError,
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from ssl import SSLContext
     from typing import Any
 
-    from httpx import Request, Response
+    from httpx import AsyncClient, Client, Request, Response
 
     from inngest_serverless.protocol.exchange import Outbound
 
@@ -103,8 +102,9 @@ class Connections:
 
     def _open_client(self) -> Client:
         self._prepare_farewell()
+        # By their names in httpx: tracing libraries put others in their place.
         # Threads may come here together: the first one's client is everybody's.
-        return self._clients.setdefault(None, Client(verify=_trusted(), timeout=self._timeouts()))
+        return self._clients.setdefault(None, httpx.Client(verify=_trusted(), timeout=self._timeouts()))
 
     async def _loop_client(self) -> AsyncClient:
         # A connection belongs to the loop it was opened on.
@@ -115,7 +115,7 @@ class Connections:
         if client is None or client.is_closed:
             self._prepare_farewell()
             _forget_closed(self._loop_clients)
-            client = AsyncClient(verify=_trusted(), timeout=self._timeouts())
+            client = httpx.AsyncClient(verify=_trusted(), timeout=self._timeouts())
             keeper = _open_until_shutdown(client)
             self._loop_clients[loop] = client, keeper
             await anext(keeper)

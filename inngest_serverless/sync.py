@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Sync"]
 
-_OK, _SERVER_ERROR = 200, 500
+_OK, _FORBIDDEN, _SERVER_ERROR = 200, 403, 500
 _IN_BAND = {"in_band", "in-band"}
 _KINDS = {"cloud", "dev"}
 _MAX_MESSAGE_LENGTH = 500
@@ -55,10 +55,12 @@ class Sync:
             return self._in_band(request)
         if request.names_itself and not (signed or settings.is_dev or settings.has_address):
             # Anybody could have the app registered at a host of theirs, and get its events and states.
+            # No error of the server's: an alarm must not ring whenever a stranger likes.
             return _not_synced(
                 "behind a load balancer, or at a domain of its own, the app does not know its address: "
                 "set INNGEST_SERVE_ORIGIN",
                 retry=False,
+                status=_FORBIDDEN,
             )
         return (yield from self._out_of_band(request, is_known=is_known))
 
@@ -131,8 +133,8 @@ def _log(error: Exception) -> None:
     getLogger("inngest_serverless").warning("the app was not synced: %s", error)
 
 
-def _not_synced(message: str, *, retry: bool) -> Reply:
-    return json_reply(_SERVER_ERROR, {"message": message, "modified": False}, retry=retry)
+def _not_synced(message: str, *, retry: bool, status: int = _SERVER_ERROR) -> Reply:
+    return json_reply(status, {"message": message, "modified": False}, retry=retry)
 
 
 def _object(reply: OutboundReply) -> dict[str, Any]:

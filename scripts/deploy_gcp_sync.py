@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
+import re
 import sys
 import time
 import urllib.error
@@ -22,7 +24,7 @@ def main(url: str, wait_seconds: float) -> int:
         if time.monotonic() >= deadline:
             return fail(f"{url} does not serve the app: {fault}")
         time.sleep(float(os.environ.get("DEPLOY_POLL_SECONDS", "3")))
-    status, _, body = exchange("PUT", url)
+    status, _, body = exchange("PUT", url, signature())
     message = text_of(body)
     if status != OK:
         return fail(f"the app was not synced: {message or f'HTTP status {status}'}")
@@ -43,9 +45,19 @@ def check(url: str) -> str | None:
     return None if status == OK else f"HTTP status {status}: {text_of(body)}"
 
 
-def exchange(method: str, url: str) -> tuple[int, dict[str, str], bytes]:
+def signature() -> dict[str, str]:
+    """The header that signs an empty body, where INNGEST_SIGNING_KEY is set: an app may refuse what is not signed.
+
+    Source: docs/protocol.md, section 6.
+    """
+    key = re.sub(r"^signkey-[^-]*-", "", os.environ.get("INNGEST_SIGNING_KEY", "").strip())
+    at = str(int(time.time()))
+    return {"X-Inngest-Signature": f"t={at}&s={hmac.new(key.encode(), at.encode(), 'sha256').hexdigest()}"} if key else {}
+
+
+def exchange(method: str, url: str, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
     """Send a request: the status, the headers in lower case, the body."""
-    request = urllib.request.Request(url, method=method)  # noqa: S310 - a URL of the caller's own
+    request = urllib.request.Request(url, headers=headers or {}, method=method)  # noqa: S310 - a URL of the caller's own
     try:
         with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as reply:  # noqa: S310
             return reply.status, {name.lower(): value for name, value in reply.headers.items()}, reply.read()

@@ -421,9 +421,8 @@ def read_data(memo: Any, step_id: str, source: Any) -> Any:
     """
     if memo.__class__ is not dict:
         return memo
-    error = memo.get("error")
-    if error is not None:
-        raise _step_error(error, step_id)
+    if "error" in memo and memo["error"] is not None:
+        raise _step_error(memo["error"], step_id)
     kind = None if source is None else result_type(source)
     return memo.get("data") if kind is None else kind.read(memo.get("data"), f"step {step_id!r}")
 

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from hashlib import sha1
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["StepIds", "hash_id"]
 
 
 # IDs may be made of what events say, and whoever sends those must not fill the memory.
-_LONGEST_CACHED = 256
+_LONGEST_KEPT = 256
+_MOST_KEPT = 4096
 
 
-def hash_id(full_id: str) -> str:
-    """The SHA-1 of a step ID in hex.
+class _Hashes(dict[str, str]):
+    """Hashes by step ID: a warm environment sees the same IDs call after call, and each of them on every call."""
 
-    Cached: a warm environment sees the same IDs call after call, and a run with many steps asks for each of them
-    on every call.
-    """
-    return _cached(full_id) if len(full_id) <= _LONGEST_CACHED else _hashed(full_id)
+    def __missing__(self, full_id: str) -> str:
+        key = sha1(full_id.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+        if len(full_id) <= _LONGEST_KEPT:
+            if len(self) >= _MOST_KEPT:
+                self.clear()
+            self[full_id] = key
+        return key
 
 
-def _hashed(full_id: str) -> str:
-    return sha1(full_id.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
-
-
-_cached = lru_cache(maxsize=4096)(_hashed)
+# The SHA-1 of a full step ID in hex. A method of the dictionary: what is known costs no call of Python code.
+hash_id: Callable[[str], str] = _Hashes().__getitem__
 
 
 class StepIds:

@@ -42,6 +42,7 @@ class App(ServerThread):
 
     def __init__(self):
         self.requests = []
+        self.signature = None
         self.gets = [(200, {"X-Inngest-SDK": "inngest-serverless:v1"}, {"mode": "cloud"})]
         self.put = (200, {"X-Inngest-SDK": "inngest-serverless:v1"}, SYNCED)
         super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), self._handler_class()))
@@ -51,6 +52,7 @@ class App(ServerThread):
             def _answer(self):
                 app.requests.append(f"{self.command} {self.path}")
                 if self.command == "PUT":
+                    app.signature = self.headers["X-Inngest-Signature"]
                     status, headers, document = app.put
                 else:
                     status, headers, document = app.gets.pop(0) if len(app.gets) > 1 else app.gets[0]

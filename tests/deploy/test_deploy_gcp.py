@@ -11,10 +11,12 @@ import pytest
 from fake_gcloud import REGION, App, Desk
 from staging import ROOT, apart
 
+from inngest_serverless import validate_signature
 from inngest_serverless.local.api import LocalApi
 from inngest_serverless.local.engine import Engine
 from inngest_serverless.local.functions_framework import FunctionsFramework
 
+KEY = "signkey-test-0123456789abcdef"
 STATES = "--format=value(state,serviceConfig.uri,serviceConfig.service)"
 REVISIONS = "--format=value(status.latestCreatedRevisionName,status.latestReadyRevisionName)"
 
@@ -115,6 +117,15 @@ def test_a_deployment_that_fails(desk, app):
 
 
 # What the app answers.
+
+
+def test_the_sync_is_signed_where_there_is_a_key(desk, app, monkeypatch):
+    """For apps that take no unsigned one."""
+    monkeypatch.delenv("INNGEST_SIGNING_KEY", raising=False)
+    assert (desk.deploy().returncode, app.signature) == (0, None)
+    monkeypatch.setenv("INNGEST_SIGNING_KEY", KEY)
+    assert desk.deploy().returncode == 0
+    validate_signature(app.signature, KEY, b"")
 
 
 def test_inngest_refuses_the_app(desk, app):

@@ -322,6 +322,8 @@ def forget_loop():
             task.cancel()
         with suppress(BaseException):
             loop.run_until_complete(asyncio.sleep(0.001))
+    # Connections of other tests may be open on it.
+    loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
 
 

@@ -37,6 +37,18 @@ def test_long_ids_are_not_kept():
     assert kept < 1_000_000
 
 
+def test_so_many_are_kept_and_no_more():
+    tracemalloc.start()
+    try:
+        hashes = [hash_id(f"order-{number}") for number in range(50_000)]
+        assert len({*hashes, *(hash_id(f"order-{number}") for number in range(50_000))}) == 50_000
+        del hashes
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 2_000_000
+
+
 def test_lone_surrogates_have_hashes_of_their_own():
     assert len({hash_id("\ud800"), hash_id("\udfff"), hash_id("?"), hash_id("\ufffd")}) == 4
 
