@@ -52,7 +52,9 @@ def signature() -> dict[str, str]:
     """
     key = re.sub(r"^signkey-[^-]*-", "", os.environ.get("INNGEST_SIGNING_KEY", "").strip())
     at = str(int(time.time()))
-    return {"X-Inngest-Signature": f"t={at}&s={hmac.new(key.encode(), at.encode(), 'sha256').hexdigest()}"} if key else {}
+    return (
+        {"X-Inngest-Signature": f"t={at}&s={hmac.new(key.encode(), at.encode(), 'sha256').hexdigest()}"} if key else {}
+    )
 
 
 def exchange(method: str, url: str, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
