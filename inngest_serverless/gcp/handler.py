@@ -64,8 +64,9 @@ def inngest_gcf(functions: Iterable[Function[Any]] | None = None, **options: Unp
     most_bytes = options.get("max_body_size") or DEFAULT_MAX_BODY_SIZE
 
     def handler(request: flask.Request) -> tuple[bytes, int, dict[str, str]]:
+        deadline = time_call()
         call = read_flask(request, service, most_bytes)
-        call.deadline = time_call()
+        call.deadline = deadline
         reply = answer(call)
         return reply.body.encode(), reply.status, reply.headers
 
@@ -111,13 +112,14 @@ def inngest_gcf_async(
         from starlette.requests import ClientDisconnect
         from starlette.responses import Response
 
+        deadline = time_call()
         try:
             body = await read_body(request, most_bytes)
         except ClientDisconnect:
             # Nobody is there to read it; but raised, it would be an error in the logs, at any stranger's will.
             return Response(status_code=_BAD_REQUEST)
         call = read_starlette(request, body, service)
-        call.deadline = time_call()
+        call.deadline = deadline
         # The thread goes on with what the framework knows of the request, its execution ID say.
         context = copy_context()
         reply = await get_running_loop().run_in_executor(pool, lambda: context.run(answer, call))

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from werkzeug.test import EnvironBuilder
 
 from inngest_serverless import ConfigurationError, create_function, event_trigger, inngest_gcf, inngest_gcf_async
+from inngest_serverless.gcp import handler as handlers
 
 NUMBER = contextvars.ContextVar("NUMBER", default=0)
 HEADERS = {"Host": "app-abc-ew.a.run.app", "X-Forwarded-Proto": "https"}
@@ -284,3 +285,33 @@ print(threading.active_count())
         check=False,
     )
     assert (ran.stdout.strip(), ran.stderr, ran.returncode) == ("2", "", 0)
+
+
+# How long there is.
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize(
+    ("told", "options", "waits"),
+    [("300", {}, 300), ("300", {"deadline": 20}, 20), ("", {"deadline": 20}, 20), ("", {}, None), ("0", {}, None)],
+)
+def test_the_time_of_a_call_begins_with_the_request(is_async, told, options, waits, monkeypatch):
+    monkeypatch.setenv("CLOUD_RUN_TIMEOUT_SECONDS", told)
+    came = []
+
+    def come(name, original):
+        def note(*args, **kwargs):
+            came.append(name)
+            return original(*args, **kwargs)
+
+        return note
+
+    monkeypatch.setattr(handlers, "monotonic", lambda: 1_000.0)
+    monkeypatch.setattr(handlers, "Deadline", lambda due, margin, _advice: came.append((due, margin)))
+    read = "read_body" if is_async else "read_flask"
+    monkeypatch.setattr(handlers, read, come("body", getattr(handlers, read)))
+    if is_async:
+        asyncio.run(call_async(inngest_gcf_async([function(where)], **options)))
+    else:
+        call(inngest_gcf([function(where)], **options))
+    assert came == ([] if waits is None else [(1_000.0 + waits, 0.5)]) + ["body"]
