@@ -52,6 +52,19 @@ _BESIDE: set[CodeType] = {
     Invocation._execute.__code__,  # noqa: SLF001 - one engine
     steps._run_body.__code__,  # noqa: SLF001 - one engine
 }
+# Python's, where it is the innermost: a lock that it holds for a moment would stay locked for everybody, for ever.
+_LOCKING = {
+    "_frozen_importlib",
+    "_weakrefset",
+    "concurrent.futures._base",
+    "concurrent.futures.thread",
+    "importlib._bootstrap",
+    "logging",
+    "queue",
+    "threading",
+}
+# What may take long there.
+_WAITING = {"_wait_for_tstate_lock", "join", "run", "wait"}
 
 
 def ring(deadline: Deadline, frame: FrameType | None) -> None:
@@ -115,7 +128,7 @@ def is_to_be_let_alone(deadline: Deadline, error: BaseException | None, frame: F
     if deadline.warm is not None and not deadline.warm.is_in_task(frame):
         return True
     invocation = deadline.invocation
-    if _is_cleaning_up(error, has_cancelled=invocation.has_cancelled()):
+    if _is_locking(frame) or _is_cleaning_up(error, has_cancelled=invocation.has_cancelled()):
         return True
     return _is_booking(frame, _BOOKING | _HOOKS if invocation.has_expired() else _BOOKING)
 
@@ -152,6 +165,10 @@ def _is_cleaning_up(error: BaseException | None, *, has_cancelled: bool) -> bool
             return True
         error = error.__context__
     return False
+
+
+def _is_locking(frame: FrameType | None) -> bool:
+    return frame is not None and frame.f_globals.get("__name__") in _LOCKING and frame.f_code.co_name not in _WAITING
 
 
 def _is_booking(frame: FrameType | None, booking: set[CodeType]) -> bool:

@@ -148,6 +148,9 @@ def _end(call: _Watched) -> None:
         deadline.has_rung = True
         deadline.warm.expire_soon(deadline)
         return
+    # Loaded before the thread is looked at: it would run on meanwhile.
+    from ctypes import pythonapi  # noqa: F401 - for _raise_in
+
     frame = sys._current_frames().get(call.thread)  # noqa: SLF001 - documented
     if is_to_be_let_alone(deadline, _handled_in(call.thread), frame):
         return

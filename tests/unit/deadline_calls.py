@@ -54,8 +54,11 @@ def time_is_up():
     if watched is None:
         signal.setitimer(signal.ITIMER_REAL, 0.001, 0.005)
     else:
+        # Nothing is raised before this has let go of the lock in there.
+        watched.is_under_way = False
         watched.rings_at = 0.0
         thread_watch._watcher._changed.set()
+        watched.is_under_way = True
 
 
 def call_ended_at(handler, moment):

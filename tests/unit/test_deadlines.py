@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
+import logging
 import socket
 import threading
 import time
@@ -547,3 +549,26 @@ def test_a_loop_that_is_being_made_is_whole_or_not_there():
         answer, _ = call_ended_at(handler, moment)
         assert answer.json["name"] == "DeadlineExceeded"
         assert call(handler).op["data"] == "counted"
+
+
+def test_no_lock_of_pythons_own_stays_locked():
+    """At each of the moments at which it could: somebody else would wait for it for ever."""
+    waiting, logger, handler = threading.Event(), logging.getLogger("deadlines"), logging.StreamHandler(io.StringIO())
+    logger.addHandler(handler)
+
+    def body():
+        waiting.set()
+        logger.warning("set")
+        waiting.clear()
+        return "counted"
+
+    call_handler = make_handler(sync_function(body))
+    call(call_handler)
+    for moment in range(1, 5_000):
+        _, has_rung = call_ended_at(call_handler, moment)
+        if not has_rung:
+            break
+        assert not waiting._cond._lock.locked()
+        assert not handler.lock._is_owned()
+    assert not has_rung
+    logger.removeHandler(handler)
