@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 from _thread import get_ident
-from threading import Event, Lock, Thread
+from threading import TIMEOUT_MAX, Event, Lock, Thread
 from time import monotonic, sleep
 
 from inngest_serverless.engine.deadline import TICK_SECONDS
@@ -96,7 +96,7 @@ class _Watcher:
                     call.rings_at = now + TICK_SECONDS
                     self._ring(call)
             self._wakes_at = min((call.rings_at for call in list(self._calls.values())), default=float("inf"))
-            self._changed.wait(None if self._wakes_at == float("inf") else max(self._wakes_at - monotonic(), 0.0))
+            self._changed.wait(min(max(self._wakes_at - monotonic(), 0.0), TIMEOUT_MAX))
 
     def _ring(self, call: _Watched) -> None:
         call.is_ringing = True

@@ -267,3 +267,13 @@ def test_the_watcher_is_one_for_all_calls():
     for _ in range(3):
         in_thread(lambda: call(handler, left=60_000))
     assert [thread.name for thread in threading.enumerate()].count("inngest-deadlines") == 1
+
+
+def test_a_time_of_ages_does_not_end_the_watcher(monkeypatch):
+    failed = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    monkeypatch.setattr(thread_watch, "_watcher", thread_watch._Watcher())
+    handler = make_handler(function_of("sync", lambda: "done"), function_of("sync", wait_in_turns, id="slow"))
+    in_thread(lambda: call(handler, left=10**15))
+    assert in_thread(lambda: call(handler, "slow")).error["name"] == "DeadlineExceeded"
+    assert not failed
