@@ -56,8 +56,9 @@ STANDARD_LIBRARY = {
     *("__future__", "contextvars", "gc", "hashlib", "hmac", "json"),
     # What those bring with them: json.decoder needs re, which needs the rest. Interpreters differ in what they have loaded.
     *("collections", "copyreg", "enum", "functools", "keyword", "operator", "re", "reprlib", "types"),
-    # From Python 3.13 on.
-    *(("itertools", "warnings") if sys.version_info >= (3, 13) else ()),
+    # From Python 3.12 and 3.13 on.
+    *(("itertools",) if sys.version_info >= (3, 12) else ()),
+    *(("warnings",) if sys.version_info >= (3, 13) else ()),
 }
 OURS = {
     "inngest_serverless",
