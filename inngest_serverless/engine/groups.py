@@ -57,7 +57,6 @@ class _Exploration:
         self._branches = branches
         self._race = race
         self._found = len(ledger.pending)
-        self._skipped = len(ledger.skipped)
         self._passed = ledger.passed
         self._before = ledger.key
         # Of each branch that ended: when its last step completed, that step, its result, its error.
@@ -75,8 +74,7 @@ class _Exploration:
             ledger.key = last(self._ended, key=_completed)[1] or self._before
             ledger.passed = ledger.key or self._passed
         if self._race and self._ended:
-            for loser in ledger.pending[self._found :] + ledger.skipped[self._skipped :]:
-                ledger.lose(loser)
+            ledger.end_race(self)
             del ledger.pending[self._found :]
             self._ended = [min(self._ended, key=_completed)]
         elif self._interrupt is not None:
@@ -92,7 +90,7 @@ class _Exploration:
         state = ids.enter_group()
         first = ""
         ledger.collecting += 1
-        token = racing.set(True) if self._race else None
+        token = racing.set((*racing.get(), self)) if self._race else None
         try:
             for branch in self._branches:
                 mark = ids.mark()
@@ -171,11 +169,12 @@ class AsyncGroup:
         """As ``Group.parallel``, for functions that return awaitables."""
         import asyncio
 
-        race = is_race(mode)
-        tasks = [asyncio.ensure_future(_outcome(branch, race=race)) for branch in branches]
-        if race and tasks:
+        race = object() if is_race(mode) else None
+        tasks = [asyncio.ensure_future(_outcome(branch, race)) for branch in branches]
+        if race is not None and tasks:
             done, losers = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             self._ledger.note_raced(self._ledger.passed)
+            self._ledger.end_race(race)
             for task in losers:
                 task.cancel("another branch has won the race")
             tasks = [next(task for task in tasks if task in done)]
@@ -186,9 +185,9 @@ class AsyncGroup:
         return tuple(result for result, _ in ended)
 
 
-async def _outcome(branch: Callable[[], Awaitable[Any]], *, race: bool) -> tuple[Any, Exception | None]:
-    if race:
-        racing.set(True)
+async def _outcome(branch: Callable[[], Awaitable[Any]], race: object | None) -> tuple[Any, Exception | None]:
+    if race is not None:
+        racing.set((*racing.get(), race))
     try:
         return await branch(), None
     except Exception as error:  # noqa: BLE001 - raised once all branches have ended

@@ -36,8 +36,8 @@ WAIT = "wait"
 
 _UNKNOWN = object()
 
-# True in the branches of a group that ends with the first of them.
-racing: ContextVar[bool] = ContextVar("inngest_serverless_racing", default=False)
+# In the branches of groups that end with the first of them: those groups, the outermost first.
+racing: ContextVar[tuple[object, ...]] = ContextVar("inngest_serverless_racing", default=())
 
 # Tells a step inside a step's body from one in a branch that goes on beside it.
 _inside: ContextVar[NewStep | None] = ContextVar("inngest_serverless_step", default=None)
@@ -73,10 +73,10 @@ class NewStep:
         index: Which repeat of the ID it is, or None.
         plan: What it wants, once it is known.
         after: The hash of the step whose result led to it, or "".
-        in_race: Whether it is in a branch of a race.
+        in_races: The races that it is in a branch of.
     """
 
-    __slots__ = ("after", "in_race", "index", "key", "plan", "step_id")
+    __slots__ = ("after", "in_races", "index", "key", "plan", "step_id")
 
     def __init__(self, key: str, step_id: str, index: int | None) -> None:
         self.key: str = key
@@ -84,7 +84,7 @@ class NewStep:
         self.index: int | None = index
         self.plan: Plan | None = None
         self.after: str = ""
-        self.in_race: bool = False
+        self.in_races: tuple[object, ...] = ()
 
 
 class Ledger:
@@ -228,7 +228,7 @@ class Ledger:
         if self._halted:
             return SKIP
         step.after = self.passed
-        step.in_race = racing.get()
+        step.in_races = racing.get()
         if self.target is not None:
             if step.key != self.target:
                 self.skipped.append(step)
@@ -240,16 +240,16 @@ class Ledger:
 
     def withdraw(self, step: NewStep) -> None:
         """Forget a step that nobody asks for any more, unless it has been reported."""
-        if self.report is None:
-            if step in self.pending:
-                self.pending.remove(step)
-            self.lose(step)
+        if self.report is None and step in self.pending:
+            self.pending.remove(step)
 
-    def lose(self, step: NewStep) -> None:
-        """Book that the code goes on without a new step: of a race, another branch has won."""
-        # One that an earlier call was left at is open: the server carries it out all the same.
-        if step.in_race and self.place(step.after) < self.place(self.passed):
-            self._has_losers = True
+    def end_race(self, race: object) -> None:
+        """Book that a branch of a race has won: the code goes on without the new steps of the others."""
+        here = self.place(self.passed)
+        for step in (*self.pending, *self.skipped):
+            # One that an earlier call was left at is open: the server carries it out all the same.
+            if race in step.in_races and self.place(step.after) < here:
+                self._has_losers = True
 
     def note_raced(self, key: str) -> None:
         """Book that a step in a race has completed: the server called back at once, whatever else was open."""
@@ -261,7 +261,9 @@ class Ledger:
         That goes for the steps of a race, and for those behind it: while losers are open the server would else wait for
         them, and each loser that completes is one more call that finds the same steps.
         """
-        return step.in_race or self._has_losers or (self._raced_to >= 0 and self._raced_to > self.place(step.after))
+        if step.in_races or self._has_losers:
+            return True
+        return self._raced_to >= 0 and self._raced_to > self.place(step.after)
 
     def place(self, key: str) -> int:
         """When a step completed, by its hash: its place among all, or -1 where that is not known."""

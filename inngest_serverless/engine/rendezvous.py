@@ -340,14 +340,12 @@ class Rendezvous:
 
     async def turn(self, key: str) -> None:
         """Wait until it is the turn of a step whose result is known."""
+        if racing.get():
+            # Now, as it may be a loser, which never comes to its turn.
+            self.ledger.note_raced(key)
         self._turns[key] = future = asyncio.get_running_loop().create_future()
         try:
             await future
-        except asyncio.CancelledError:
-            # The loser of a race, most likely: it has completed later than the winner.
-            if racing.get():
-                self.ledger.note_raced(key)
-            raise
         finally:
             self._turns.pop(key, None)
 
