@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -48,13 +49,16 @@ FOR_TYPES = {
 }
 
 HTTP_CLIENTS = {"httpx", "requests", "aiohttp", "urllib3"}
-HTTP_ROOMS = {"transport", "connections", "local", "testing", "cli"}
-ENVIRONMENT_ROOMS = {"gcp", "cli", "local", "testing"}
+# Of what serves production one module; the others are for development.
+HTTP_ROOMS = {"connections", "local", "cli"}
+ENVIRONMENT_ROOMS = {"cli", "local", "testing"}
 ENVIRONMENT_FILES = {
     "handlers/aws_http.py": "the stack that it is deployed in names the app",
     "inngest_serverless/aws/handler.py": "makes the settings of an app",
     "inngest_serverless/aws/reply_size.py": "goes by what the runtime goes by when it writes the reply",
     "inngest_serverless/client.py": "a client without an app makes settings of its own",
+    "inngest_serverless/gcp/handler.py": "makes the settings of an app",
+    "inngest_serverless/gcp/logs.py": "writes lines for the platform only where there is one",
 }
 # What would make the protocol depend on more than its arguments: the clock, chance, the machine, the network.
 IMPURE = {
@@ -123,6 +127,7 @@ def _files() -> list[Path]:
     return sorted(path for folder in (PACKAGE, "handlers") for path in (ROOT / folder).rglob("*.py"))
 
 
+@cache
 def _all_imports() -> list[Step]:
     return [
         step for path in _files() for step in read_imports(path.read_text("utf-8"), path.relative_to(ROOT).as_posix())
@@ -161,17 +166,25 @@ def test_strangers_stay_strangers() -> None:
 
 
 def test_exceptions_are_needed() -> None:
-    used = {(step.source, step.target) for step in _all_imports() if step.for_types}
-    _told(sorted(FOR_TYPES.keys() - used), "Nobody takes these steps any more: delete them from FOR_TYPES.")
+    up = {(step.source, step.target) for step in _all_imports() if step.for_types}
+    _told(sorted(FOR_TYPES.keys() - up), "Nobody takes these steps any more: delete them from FOR_TYPES.")
+    senders = {step.source for step in _http_imports()}
+    _told(sorted(HTTP_ROOMS - senders), "No HTTP client is imported there any more: delete them from HTTP_ROOMS.")
+    readers = _environment_readers()
+    rooms = {Step(file, 0, "os", for_types=False).source for file in readers}
+    _told(
+        sorted((ENVIRONMENT_FILES.keys() - readers.keys()) | (ENVIRONMENT_ROOMS - rooms)),
+        "No environment variable is read there any more: delete them from ENVIRONMENT_FILES or ENVIRONMENT_ROOMS.",
+    )
+
+
+def _http_imports() -> list[Step]:
+    return [step for step in _all_imports() if step.module.partition(".")[0] in HTTP_CLIENTS]
 
 
 def test_requests_leave_through_the_transport() -> None:
-    faults = [
-        step
-        for step in _all_imports()
-        if step.module.partition(".")[0] in HTTP_CLIENTS and step.source not in HTTP_ROOMS
-    ]
-    _told(faults, "Only transport.py sends requests: yield an Outbound instead.")
+    faults: list[object] = [step for step in _http_imports() if step.source not in HTTP_ROOMS]
+    _told(faults, "Only connections.py has an HTTP client: yield an Outbound, which transport.py has sent.")
 
 
 def test_the_protocol_is_pure() -> None:
@@ -191,12 +204,17 @@ def read_environment_uses(source: str) -> list[int]:
     return sorted(lines)
 
 
+def _environment_readers() -> dict[str, list[int]]:
+    """The files that touch it, each with the lines."""
+    uses = {path.relative_to(ROOT).as_posix(): read_environment_uses(path.read_text("utf-8")) for path in _files()}
+    return {file: lines for file, lines in uses.items() if lines}
+
+
 def test_the_environment_is_read_where_settings_are_made() -> None:
-    faults = [
+    faults: list[object] = [
         f"{file}:{line}"
-        for path in _files()
-        for file in [path.relative_to(ROOT).as_posix()]
-        for line in read_environment_uses(path.read_text("utf-8"))
+        for file, lines in _environment_readers().items()
+        for line in lines
         if file not in ENVIRONMENT_FILES and Step(file, line, "os", for_types=False).source not in ENVIRONMENT_ROOMS
     ]
     _told(faults, "Environment variables are read once, into Settings: take the settings as an argument.")
