@@ -15,6 +15,7 @@ from functools import wraps
 
 from inngest_serverless.errors import ConfigurationError
 from inngest_serverless.middleware import Middleware
+from inngest_serverless.protocol.call import is_unfinished
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class CallRecord:
         self.run_id = call.run_id
         self.attempt = call.attempt
         self.server_request_id = call.request_id
-        self.replayed = sum(1 for memo in call.memos.values() if not _is_open(memo))
+        self.replayed = sum(1 for memo in call.memos.values() if not is_unfinished(memo))
 
     def begin(self) -> None:
         """Note that new code runs from here on; the last time counts, which is closest to it."""
@@ -254,8 +255,3 @@ def powertools_missing(name: str, package: str = "inngest-serverless[aws]") -> C
         f"{name} needs Powertools for AWS Lambda: pip install '{package}', "
         "or add AWS's Powertools layer to the Lambda function"
     )
-
-
-def _is_open(memo: Any) -> bool:
-    # {"input": ...} stands for a step that has not finished.
-    return isinstance(memo, dict) and "input" in memo and "data" not in memo and "error" not in memo

@@ -11,10 +11,10 @@ from __future__ import annotations
 from contextvars import ContextVar
 
 from inngest_serverless.engine.interrupts import Interrupt
-from inngest_serverless.errors import ConfigurationError, NestedStepError, StepError
+from inngest_serverless.errors import ConfigurationError, NestedStepError
+from inngest_serverless.protocol.call import is_unfinished
 from inngest_serverless.protocol.opcodes import STEP_ERROR, STEP_FAILED, STEP_PLANNED, STEP_RUN, Failure, Opcode
 from inngest_serverless.protocol.step_ids import StepIds, hash_id
-from inngest_serverless.result_types import result_type
 from inngest_serverless.serialization import encode_output, plain_output
 
 TYPE_CHECKING = False
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from inngest_serverless.engine.interrupts import DeadlineExceeded
+    from inngest_serverless.engine.plans import Plan
     from inngest_serverless.middleware import Hooks
     from inngest_serverless.protocol.call import CallRequest
     from inngest_serverless.result_types import ResultType
 
-__all__ = ["REPORT", "RUN", "SKIP", "WAIT", "Ledger", "NewStep", "Plan", "current_step_id", "read_data"]
+__all__ = ["REPORT", "RUN", "SKIP", "WAIT", "Ledger", "NewStep", "current_step_id", "racing"]
 
 RUN = "run"
 REPORT = "report"
@@ -41,27 +42,6 @@ racing: ContextVar[tuple[object, ...]] = ContextVar("inngest_serverless_racing",
 
 # Tells a step inside a step's body from one in a branch that goes on beside it.
 _inside: ContextVar[NewStep | None] = ContextVar("inngest_serverless_step", default=None)
-
-
-class Plan:
-    """What a new step wants.
-
-    Attributes:
-        op: The opcode it is reported with.
-        opts: The opcode's options.
-        body: The work of a run step; None for steps that the server carries out.
-        kind: The type of the body's result, where plain JSON does not hold it.
-    """
-
-    __slots__ = ("body", "kind", "op", "opts")
-
-    def __init__(
-        self, op: str, opts: dict[str, Any], body: Callable[[], Any] | None = None, kind: ResultType | None = None
-    ) -> None:
-        self.op: str = op
-        self.opts: dict[str, Any] = opts
-        self.body: Callable[[], Any] | None = body
-        self.kind: ResultType | None = kind
 
 
 class NewStep:
@@ -115,11 +95,11 @@ class Ledger:
         "_immediate",
         "_known",
         "_last",
+        "_last_raced",
         "_memos",
         "_now",
         "_order",
         "_places",
-        "_raced_to",
         "_replayed",
         "collecting",
         "expired",
@@ -137,34 +117,41 @@ class Ledger:
     )
 
     def __init__(self, call: CallRequest, now: Callable[[], float], hooks: Hooks | None = None) -> None:
+        # What the call came with.
         self._call = call
         self._memos = call.memos
-        self._ids = StepIds()
+        self._order = call.order
         self._immediate = call.immediate
         self._attempts_left = call.max_attempts is None or call.attempt + 1 < call.max_attempts
+        self.target: str | None = call.target
         self._now = now
-        self._halted = False
-        self.has_tasks: bool = False
-        self._order = call.order
-        self._places: dict[str, int] | None = None
-        self._has_losers = False
-        self._raced_to = -1
-        self._replayed = 0
-        self._known: int | None = None
-        self._last = ""
-        self.passed: str = ""
-        self.fault: Exception | None = None
-        self.expired: DeadlineExceeded | None = None
         self.hooks: Hooks | None = hooks
-        self.interrupted: bool = False
+        self.has_tasks: bool = False
+        # How far the code has come.
+        self._ids = StepIds()
         self.key: str = ""
+        self.passed: str = ""
         self.collecting: int = 0
         self.pending: list[NewStep] = []
         self.skipped: list[NewStep] = []
-        self.report: list[Opcode] | None = None
         self.running: NewStep | None = None
-        self.target = call.target
-        if call.target in call.memos and not _is_open(call.memos[call.target]):
+        # How the call ends. Halted, the code comes to no further step: it has its answer, or is being left.
+        self._halted = False
+        self.interrupted: bool = False
+        self.report: list[Opcode] | None = None
+        self.fault: Exception | None = None
+        self.expired: DeadlineExceeded | None = None
+        # What replay is told by: the results that were asked for; how many are known, 0 where the order tells more, and
+        # None before that is looked at; the hash of the step that completed last.
+        self._replayed = 0
+        self._known: int | None = None
+        self._last = ""
+        # What races are told by: the place of each step, once somebody asks; that of the last step of a race that has
+        # completed, or -1; whether a branch that lost has left a step behind that the server still carries out.
+        self._places: dict[str, int] | None = None
+        self._last_raced = -1
+        self._has_losers = False
+        if call.target in call.memos and not is_unfinished(call.memos[call.target]):
             # A late or repeated call for a step that has finished since: look for what is new, but run nothing for it.
             self.target = None
             self._immediate = False
@@ -189,8 +176,8 @@ class Ledger:
         ids = self._ids
         self.key = key = hash_id(ids.take(step_id))
         memo = self._memos.get(key, _UNKNOWN)
-        # Most memos are seen not to be open without a call.
-        if memo is _UNKNOWN or (memo.__class__ is dict and "input" in memo and _is_open(memo)):
+        # Most memos are seen to be of steps that have finished without a call.
+        if memo is _UNKNOWN or (memo.__class__ is dict and "input" in memo and is_unfinished(memo)):
             return NewStep(key, step_id, ids.index)
         self._replayed += 1
         return memo
@@ -218,7 +205,7 @@ class Ledger:
         return self._replayed < self._known if self._known else self.passed != self._last
 
     def _look_ahead(self) -> None:
-        known = {key for key, memo in self._memos.items() if not _is_open(memo)}
+        known = {key for key, memo in self._memos.items() if not is_unfinished(memo)}
         self._last = next((key for key in reversed(self._order) if key in known), "")
         # Where the order is not known in full, the number of steps has to do.
         self._known = 0 if known.issubset(self._order) else len(known)
@@ -253,7 +240,7 @@ class Ledger:
 
     def note_raced(self, key: str) -> None:
         """Book that a step in a race has completed: the server called back at once, whatever else was open."""
-        self._raced_to = max(self._raced_to, self.place(key))
+        self._last_raced = max(self._last_raced, self.place(key))
 
     def _races(self, step: NewStep) -> bool:
         """Whether the server is to call back after a step whatever else is open, and may have been told of it before.
@@ -263,7 +250,7 @@ class Ledger:
         """
         if step.in_races or self._has_losers:
             return True
-        return self._raced_to >= 0 and self._raced_to > self.place(step.after)
+        return self._last_raced >= 0 and self._last_raced > self.place(step.after)
 
     def place(self, key: str) -> int:
         """When a step completed, by its hash: its place among all, or -1 where that is not known."""
@@ -409,42 +396,10 @@ def _checked_id(step_id: Any) -> str:
     return str.__str__(step_id)
 
 
-def read_data(memo: Any, step_id: str, source: Any) -> Any:
-    """The result that a memo holds.
-
-    Args:
-        memo: The memo.
-        step_id: The step's ID in the code.
-        source: The function or type that says of which type the result is, or None for plain JSON.
-
-    Raises:
-        StepError: The step failed for good.
-        ResultTypeError: The result does not fit its type.
-    """
-    if memo.__class__ is not dict:
-        return memo
-    if "error" in memo and memo["error"] is not None:
-        raise _step_error(memo["error"], step_id)
-    kind = None if source is None else result_type(source)
-    return memo.get("data") if kind is None else kind.read(memo.get("data"), f"step {step_id!r}")
-
-
 def current_step_id() -> str | None:
     """The ID of the step whose body the code that asks belongs to, or None."""
     step = _inside.get()
     return None if step is None else step.step_id
-
-
-def _step_error(error: Any, step_id: str) -> StepError:
-    if not isinstance(error, dict):
-        return StepError("Error", str(error), None, step_id)
-    name, message, stack = error.get("name"), error.get("message"), error.get("stack")
-    return StepError(str(name or "Error"), str(message or ""), None if stack is None else str(stack), step_id)
-
-
-def _is_open(memo: Any) -> bool:
-    # {"input": ...} stands for a step that has not finished.
-    return memo.__class__ is dict and "input" in memo and "data" not in memo and "error" not in memo
 
 
 def _plan(step: NewStep) -> Plan:

@@ -1,9 +1,13 @@
-"""What a step with a body asks for, and what all kinds of steps share. The other kinds: ``server_plans.py``."""
+"""What a step with a body asks for, how its result is read, and what all kinds of steps share.
+
+The other kinds: ``server_plans.py``.
+
+Source: docs/protocol.md, sections 4 and 5.
+"""
 
 from __future__ import annotations
 
-from inngest_serverless.engine.ledger import Plan
-from inngest_serverless.errors import ConfigurationError
+from inngest_serverless.errors import ConfigurationError, StepError
 from inngest_serverless.protocol.opcodes import STEP_RUN
 from inngest_serverless.result_types import exhausted, result_type
 
@@ -13,8 +17,39 @@ if TYPE_CHECKING:
     from typing import Any
 
     from inngest_serverless.engine.ledger import NewStep
+    from inngest_serverless.result_types import ResultType
 
-__all__ = ["Senders", "close_awaitable", "is_awaitable", "plan_run", "planned", "returned_awaitable"]
+__all__ = [
+    "Plan",
+    "Senders",
+    "close_awaitable",
+    "is_awaitable",
+    "plan_run",
+    "planned",
+    "read_data",
+    "returned_awaitable",
+]
+
+
+class Plan:
+    """What a new step wants.
+
+    Attributes:
+        op: The opcode it is reported with.
+        opts: The opcode's options.
+        body: The work of a run step; None for steps that the server carries out.
+        kind: The type of the body's result, where plain JSON does not hold it.
+    """
+
+    __slots__ = ("body", "kind", "op", "opts")
+
+    def __init__(
+        self, op: str, opts: dict[str, Any], body: Callable[[], Any] | None = None, kind: ResultType | None = None
+    ) -> None:
+        self.op: str = op
+        self.opts: dict[str, Any] = opts
+        self.body: Callable[[], Any] | None = body
+        self.kind: ResultType | None = kind
 
 
 class Senders:
@@ -61,6 +96,33 @@ def plan_run(
         return Plan(STEP_RUN, {"type": tool}, lambda: function(*args, **kwargs))
     # A generator runs here, where what it raises is the step's failure.
     return Plan(STEP_RUN, {"type": tool}, lambda: exhausted(function(*args, **kwargs)), kind.remembered)
+
+
+def read_data(memo: Any, step_id: str, source: Any) -> Any:
+    """The result that a memo holds.
+
+    Args:
+        memo: The memo.
+        step_id: The step's ID in the code.
+        source: The function or type that says of which type the result is, or None for plain JSON.
+
+    Raises:
+        StepError: The step failed for good.
+        ResultTypeError: The result does not fit its type.
+    """
+    if memo.__class__ is not dict:
+        return memo
+    if "error" in memo and memo["error"] is not None:
+        raise _step_error(memo["error"], step_id)
+    kind = None if source is None else result_type(source)
+    return memo.get("data") if kind is None else kind.read(memo.get("data"), f"step {step_id!r}")
+
+
+def _step_error(error: Any, step_id: str) -> StepError:
+    if not isinstance(error, dict):
+        return StepError("Error", str(error), None, step_id)
+    name, message, stack = error.get("name"), error.get("message"), error.get("stack")
+    return StepError(str(name or "Error"), str(message or ""), None if stack is None else str(stack), step_id)
 
 
 def is_awaitable(value: Any) -> bool:

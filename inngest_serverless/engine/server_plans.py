@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from inngest_serverless.engine.ledger import Plan, read_data
+from inngest_serverless.engine.plans import Plan, read_data
 from inngest_serverless.errors import ConfigurationError, EventNotReceivedError
 from inngest_serverless.events import Event
 from inngest_serverless.functions import Function

@@ -6,8 +6,8 @@ Source: docs/protocol.md, sections 4 and 5.
 from __future__ import annotations
 
 from inngest_serverless.engine.interrupts import Interrupt
-from inngest_serverless.engine.ledger import RUN, Ledger, NewStep, read_data
-from inngest_serverless.engine.plans import is_awaitable, plan_run, planned, returned_awaitable
+from inngest_serverless.engine.ledger import RUN, Ledger, NewStep
+from inngest_serverless.engine.plans import is_awaitable, plan_run, planned, read_data, returned_awaitable
 from inngest_serverless.protocol.registration import composite_id
 
 TYPE_CHECKING = False

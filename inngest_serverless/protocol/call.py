@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["CallRequest", "parse_call", "parse_events", "parse_memos", "read_json"]
+__all__ = ["CallRequest", "is_unfinished", "parse_call", "parse_events", "parse_memos", "read_json"]
 
 _UNTARGETED = "step"
 _TEXT = {str}
@@ -127,6 +127,14 @@ def parse_memos(value: Any) -> dict[str, Any]:
         CallRequestError: They are not an object.
     """
     return {} if value is None else _object(value, "steps")
+
+
+def is_unfinished(memo: Any) -> bool:
+    """Whether a memo stands for a step that has not finished: ``{"input": ...}`` and nothing else of it.
+
+    Source: docs/protocol.md, section 2.
+    """
+    return memo.__class__ is dict and "input" in memo and "data" not in memo and "error" not in memo
 
 
 def _refuse_constant(_name: str) -> None:
