@@ -52,28 +52,28 @@ async def _carry_out(
     plan: Callable[..., Any],
     *args: Any,
 ) -> Any:
-    meeting: Rendezvous = face._rendezvous  # noqa: SLF001 - one class, in two halves
-    ledger = meeting.ledger
+    rendezvous: Rendezvous = face._rendezvous  # noqa: SLF001 - one class, in two halves
+    ledger = rendezvous.ledger
     try:
         found = ledger.find(step_id)
     except Interrupt as interrupt:
         # In asyncio's terms: a call that has its answer cancels whoever asks on.
-        raise meeting.Cancelled(str(interrupt)) from None
+        raise rendezvous.Cancelled(str(interrupt)) from None
     if found.__class__ is not NewStep:
         key = ledger.key
-        if meeting.tasks and not meeting.is_alone():
-            await meeting.turn(key)
+        if rendezvous.tasks and not rendezvous.is_alone():
+            await rendezvous.turn(key)
         ledger.passed = key
         if ledger.hooks is not None and not ledger.is_replaying():
-            await meeting.begin_hooks(ledger.hooks)
+            await rendezvous.begin_hooks(ledger.hooks)
         return read(found, step_id, source)
-    meeting.check_given(args)
+    rendezvous.check_given(args)
     found.plan = planned(step_id, plan, args)
     if ledger.hooks is not None:
-        await meeting.begin_hooks(ledger.hooks)
-    await meeting.arrive(found)
+        await rendezvous.begin_hooks(ledger.hooks)
+    await rendezvous.arrive(found)
     await _run_body(ledger, found)
-    return await meeting.depart()
+    return await rendezvous.depart()
 
 
 async def _run_body(ledger: Ledger, step: NewStep) -> None:

@@ -104,20 +104,20 @@ class Invocation:
         from inngest_serverless.engine.rendezvous import Rendezvous
 
         ledger = self._ledger
-        meeting = Rendezvous(ledger, loop)
-        step = AsyncStep(ledger, self._app_id, send, meeting)
+        rendezvous = Rendezvous(ledger, loop)
+        step = AsyncStep(ledger, self._app_id, send, rendezvous)
         try:
             context = AsyncContext(self._call, self.function, ledger, self._logger, step)
         except Exception as error:  # noqa: BLE001 - what checking the event raises is the function's failure
             return None, error
-        main = await meeting.conduct(self.function.handler(context))
-        forgotten = meeting.forgotten()
+        main = await rendezvous.conduct(self.function.handler(context))
+        forgotten = rendezvous.forgotten()
         if ledger.expired is not None:
             return None, ledger.expired
         if ledger.report is not None or not main.done():
             return None, None
         if main.cancelled():
-            return None, meeting.Cancelled("the function was cancelled")
+            return None, rendezvous.Cancelled("the function was cancelled")
         value, raised = main.result()
         if forgotten is not None and raised is not None:
             if not isinstance(raised, (TypeError, AttributeError)) or "coroutine" not in str(raised):

@@ -1,7 +1,7 @@
 """What happens once the time of a call is up; loaded only then.
 
 It ends the user's code by an exception in the midst of it, but for two kinds of code: what cleans up behind such an
-exception is let end, and what books a result that is there is let book it.
+exception comes to its end, and so does what books a result that is there.
 
 Source: docs/deadlines-and-limits.md.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from inngest_serverless.engine.ledger import NewStep
 
-__all__ = ["describe_expiry", "is_to_be_let_alone", "ring"]
+__all__ = ["describe_expiry", "must_not_end", "ring"]
 
 # How often it is raised before it is raised in every turn of a loop.
 _PATIENCE = 2
@@ -46,7 +46,7 @@ _HOOKS: set[CodeType] = {
     Invocation._with_hooks.__code__,  # noqa: SLF001 - one engine
 }
 # Ours, where it is the innermost: just before or behind the user's code.
-_BESIDE: set[CodeType] = {
+_EDGES: set[CodeType] = {
     Deadline.run.__code__,
     Invocation.run.__code__,
     Invocation._execute.__code__,  # noqa: SLF001 - one engine
@@ -82,7 +82,7 @@ def ring(deadline: Deadline, frame: FrameType | None) -> None:
         deadline.has_rung = True
         deadline.warm.expire_soon(deadline)
         return
-    if is_to_be_let_alone(deadline, sys.exception(), frame):
+    if must_not_end(deadline, sys.exception(), frame):
         return
     deadline.raised += 1
     if deadline.raised >= _PATIENCE:
@@ -105,7 +105,7 @@ def _insist(deadline: Deadline, frame: FrameType | None) -> None:
             return None
         # There the interpreter lets signals in as well. It drops a trace function that raises.
         is_jump = event == "opcode" and frame.f_code.co_code[frame.f_lasti] in jumps
-        if is_jump and not is_to_be_let_alone(deadline, sys.exception(), frame):
+        if is_jump and not must_not_end(deadline, sys.exception(), frame):
             raise deadline.invocation.expire(deadline).with_traceback(None)
         return None if event == "call" else trace
 
@@ -117,8 +117,8 @@ def _insist(deadline: Deadline, frame: FrameType | None) -> None:
     sys.settrace(trace)
 
 
-def is_to_be_let_alone(deadline: Deadline, error: BaseException | None, frame: FrameType | None) -> bool:
-    """Whether some code is not to be ended now.
+def must_not_end(deadline: Deadline, error: BaseException | None, frame: FrameType | None) -> bool:
+    """Whether the code that runs now has to come to its end: it cleans up, or books a result, or is not the user's.
 
     Args:
         deadline: The call's.
@@ -172,7 +172,7 @@ def _is_locking(frame: FrameType | None) -> bool:
 
 
 def _is_booking(frame: FrameType | None, booking: set[CodeType]) -> bool:
-    if frame is not None and frame.f_code in _BESIDE:
+    if frame is not None and frame.f_code in _EDGES:
         return True
     while frame is not None and frame.f_code is not Deadline.run.__code__:
         if frame.f_code in booking or frame.f_code.co_qualname == _MAKING_A_LOOP:

@@ -5,7 +5,7 @@ one or several of them. The loop tells: when it is about to block, nobody is rea
 out one by one, in the order in which the steps completed, each when everybody rests, so that a replay takes the same
 turns as the calls before it. A function without tasks of its own never has to wait for that.
 
-This module alone imports asyncio; it is loaded with the first call of an async function.
+It is loaded with the first call of an async function: of what a call needs, it alone imports asyncio at its top.
 
 Source: docs/protocol.md, section 5.
 """
@@ -98,11 +98,11 @@ class WarmLoop:
         selector: Tells when the loop is about to block.
         tasks: Collects the tasks that are made.
         runner: Runs the loop.
-        meeting: Where the tasks of the call meet that runs, or None before and behind the user's code.
+        rendezvous: Where the tasks of the call meet that runs, or None before and behind the user's code.
     """
 
     def __init__(self) -> None:
-        self.meeting: Rendezvous | None = None
+        self.rendezvous: Rendezvous | None = None
         self._deadline: Deadline | None = None
         self._call: asyncio.Task[Reply] | None = None
         self.selector: _RestingSelector = _RestingSelector()
@@ -157,7 +157,7 @@ class WarmLoop:
             self._break_off()
             raise
         finally:
-            self._deadline = self._call = self.meeting = None
+            self._deadline = self._call = self.rendezvous = None
 
     def expire_soon(self, deadline: Deadline) -> None:
         """Have the loop end a call whose time is up; from a signal's handler or another thread."""
@@ -176,8 +176,8 @@ class WarmLoop:
         if deadline is not self._deadline or self._call is None:
             # It has been answered meanwhile.
             return
-        if self.meeting is not None:
-            self.meeting.expire(deadline)
+        if self.rendezvous is not None:
+            self.rendezvous.expire(deadline)
         else:
             # A hook of the middleware.
             deadline.invocation.expire(deadline)
@@ -253,6 +253,7 @@ class Rendezvous:
         begun: The steps that were asked for, with their IDs.
     """
 
+    # For who must not import asyncio.
     Cancelled = asyncio.CancelledError
 
     def __init__(self, ledger: Ledger, loop: WarmLoop) -> None:
@@ -278,7 +279,7 @@ class Rendezvous:
         self.tasks = self._warm.tasks.made = []
         main.add_done_callback(self._main_done)
         self._warm.selector.on_rest = self._rest
-        self._warm.meeting = self
+        self._warm.rendezvous = self
         try:
             await self._finished
         finally:
@@ -286,7 +287,7 @@ class Rendezvous:
             if self._search is not None:
                 self._search.cancel()
             await self._dismiss(main)
-            self._warm.meeting = None
+            self._warm.rendezvous = None
         return main
 
     def expire(self, deadline: Deadline) -> None:

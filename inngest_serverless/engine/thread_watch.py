@@ -16,7 +16,7 @@ from time import monotonic, sleep
 
 from inngest_serverless.engine.deadline import TICK_SECONDS
 from inngest_serverless.engine.interrupts import DeadlineExceeded
-from inngest_serverless.engine.overdue import is_to_be_let_alone
+from inngest_serverless.engine.overdue import must_not_end
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _end(call: _Watched) -> None:
     from ctypes import pythonapi  # noqa: F401 - for _raise_in
 
     frame = sys._current_frames().get(call.thread)  # noqa: SLF001 - documented
-    if is_to_be_let_alone(deadline, _handled_in(call.thread), frame):
+    if must_not_end(deadline, _handled_in(call.thread), frame):
         return
     deadline.has_rung = True
     deadline.invocation.expire(deadline)

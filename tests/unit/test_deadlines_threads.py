@@ -132,13 +132,13 @@ def test_who_waits_in_the_operating_system_is_ended_when_that_returns():
 
 def test_a_finally_is_not_ended_a_second_time(monkeypatch):
     cleaned, looked = [], []
-    original = thread_watch.is_to_be_let_alone
+    original = thread_watch.must_not_end
 
     def look(*args):
         looked.append(original(*args))
         return looked[-1]
 
-    monkeypatch.setattr(thread_watch, "is_to_be_let_alone", look)
+    monkeypatch.setattr(thread_watch, "must_not_end", look)
 
     def body():
         try:
