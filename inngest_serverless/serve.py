@@ -137,13 +137,13 @@ class App:
 
     def _fitting(self, reply: Reply, key: SigningKey | None, request: Request) -> Reply:
         """A large reply, so that it gets to the server."""
-        from inngest_serverless.protocol.limits import carried, smaller
+        from inngest_serverless.protocol.limits import carried, substitute
 
         fitting = carried(reply, request)
         if fitting is None:
             from logging import getLogger
 
-            reply, told = smaller(reply, request)
+            reply, told = substitute(reply, request)
             getLogger("inngest_serverless").warning("%s", told)
             fitting = self._finish(reply, key)
         return fitting

@@ -53,7 +53,7 @@ class Sync:
             return unauthorized_reply()
         if in_band and settings.allow_in_band_sync:
             return self._in_band(request)
-        if request.names_itself and not (signed or settings.is_dev or settings.has_address):
+        if request.is_origin_claimed and not (signed or settings.is_dev or settings.has_address):
             # Anybody could have the app registered at a host of theirs, and get its events and states.
             # No error of the server's: an alarm must not ring whenever a stranger likes.
             return _not_synced(

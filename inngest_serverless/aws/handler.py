@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from inngest_serverless.aws.http_events import read_event
-from inngest_serverless.aws.triggers import find_trigger, make_timer
+from inngest_serverless.aws.http_triggers import find_trigger, make_timer
 from inngest_serverless.options import read_deadline
 from inngest_serverless.running import make_answer
 

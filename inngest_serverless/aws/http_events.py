@@ -63,7 +63,7 @@ def _read_v2(event: Event, context: Event) -> Request:
         _body(event),
         f"https://{_text(context.get('domainName'))}",
         _v2_path(event, context),
-        names_itself=not context.get("domainName"),
+        is_origin_claimed=not context.get("domainName"),
         # What a client sends gets into known fields only: this one is of who may invoke the function.
         is_own=event.get("deployHook") is True,
     )
@@ -88,7 +88,7 @@ def _read_v1(event: Event, context: Event) -> Request:
         _body(event),
         f"https://{_text(context.get('domainName'))}",
         _text(context.get("path") or event.get("path")) or "/",
-        names_itself=not context.get("domainName"),
+        is_origin_claimed=not context.get("domainName"),
     )
 
 
@@ -104,7 +104,7 @@ def _read_alb(event: Event) -> Request:
         _body(event),
         f"{scheme}://{headers.get('host', '')}",
         _text(event.get("path")) or "/",
-        names_itself=True,
+        is_origin_claimed=True,
     )
 
 

@@ -51,7 +51,7 @@ def read_flask(request: flask.Request, service: str, most_bytes: int = DEFAULT_M
         _flask_body(request, most_bytes),
         _origin(headers, request.scheme, service),
         _public_path(headers, request.root_path + request.path, service),
-        names_itself=_names_itself(headers),
+        is_origin_claimed=_is_claimed(headers),
     )
 
 
@@ -97,7 +97,7 @@ def read_starlette(request: starlette.requests.Request, body: bytes, service: st
         query.setdefault(name, value)
     origin = _origin(headers, request.scope.get("scheme", "http"), service)
     path = _public_path(headers, request.scope["path"], service)
-    return Request(request.method, query, headers, body, origin, path, names_itself=_names_itself(headers))
+    return Request(request.method, query, headers, body, origin, path, is_origin_claimed=_is_claimed(headers))
 
 
 def joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -123,7 +123,7 @@ def _origin(headers: Mapping[str, str], server_scheme: str, service: str) -> str
     return f"{scheme}://{host}"
 
 
-def _names_itself(headers: Mapping[str, str]) -> bool:
+def _is_claimed(headers: Mapping[str, str]) -> bool:
     """Whether the host is only what the client wrote: a load balancer passes on any, the platform itself its own."""
     host, _, port = headers.get("host", "").lower().partition(":")
     is_name = f"{host}{port}".replace("-", "").replace(".", "").isalnum() and f"{host}{port}".isascii()

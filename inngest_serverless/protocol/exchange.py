@@ -1,4 +1,4 @@
-"""The two HTTP exchanges we take part in: the one we answer, and the ones we start ourselves."""
+"""The HTTP exchanges we take part in: the one we answer, and the ones we start ourselves."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ if TYPE_CHECKING:
 
     from inngest_serverless.engine.deadline import Deadline
 
-__all__ = ["Outbound", "OutboundReply", "Reply", "Request", "Trigger"]
+__all__ = ["HttpTrigger", "Outbound", "OutboundReply", "Reply", "Request"]
 
 
-class Trigger:
-    """What hands over requests and takes the replies: a gateway of a cloud's, with limits of its own.
+class HttpTrigger:
+    """What hands over requests and takes the replies: a function URL or a gateway, with limits of its own.
+
+    What starts a durable function, an event or a schedule, is another thing: see ``triggers.py``.
 
     Attributes:
         name: As it is called in messages.
@@ -20,10 +22,10 @@ class Trigger:
         advice: How to have it wait longer.
         reply_bytes: The largest reply that it takes, as its cloud's function writes it.
         measure: How many bytes a text of a reply has there.
-        unpacks: Whether it takes bodies in base64, and with them bytes.
+        takes_bytes: Whether it takes bodies in base64, and with them bytes.
     """
 
-    __slots__ = ("advice", "measure", "name", "reply_bytes", "seconds", "unpacks")
+    __slots__ = ("advice", "measure", "name", "reply_bytes", "seconds", "takes_bytes")
 
     def __init__(
         self,
@@ -33,14 +35,14 @@ class Trigger:
         reply_bytes: int,
         measure: Callable[[str], int],
         *,
-        unpacks: bool,
+        takes_bytes: bool,
     ) -> None:
         self.name: str = name
         self.seconds: float | None = seconds
         self.advice: str = advice
         self.reply_bytes: int = reply_bytes
         self.measure: Callable[[str], int] = measure
-        self.unpacks: bool = unpacks
+        self.takes_bytes: bool = takes_bytes
 
 
 class Request:
@@ -53,7 +55,7 @@ class Request:
         body: As the platform delivered it: text where it decoded the bytes itself, so that nobody does it twice.
         origin: ``https://host`` by which the platform says it was reached.
         path: The public path, stage or base path included.
-        names_itself: Whether the origin is only what the client wrote into its Host header.
+        is_origin_claimed: Whether the origin is only what the client wrote into its Host header.
         is_own: Whether it comes from where nobody gets by the app's URL: from its own deployment.
         trigger: What handed it over, or None where that has no limits below the server's.
         deadline: When it has to be answered, or None.
@@ -63,9 +65,9 @@ class Request:
         "body",
         "deadline",
         "headers",
+        "is_origin_claimed",
         "is_own",
         "method",
-        "names_itself",
         "origin",
         "path",
         "query",
@@ -81,13 +83,13 @@ class Request:
         origin: str,
         path: str,
         *,
-        names_itself: bool = False,
+        is_origin_claimed: bool = False,
         is_own: bool = False,
-        trigger: Trigger | None = None,
+        trigger: HttpTrigger | None = None,
     ) -> None:
-        self.trigger: Trigger | None = trigger
+        self.trigger: HttpTrigger | None = trigger
         self.deadline: Deadline | None = None
-        self.names_itself: bool = names_itself
+        self.is_origin_claimed: bool = is_origin_claimed
         self.is_own: bool = is_own
         self.method: str = method
         self.query: Mapping[str, str] = query

@@ -19,9 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from inngest_serverless.protocol.exchange import Request, Trigger
+    from inngest_serverless.protocol.exchange import HttpTrigger, Request
 
-__all__ = ["REPLY_BYTES", "STEP_BYTES", "carried", "smaller"]
+__all__ = ["REPLY_BYTES", "STEP_BYTES", "carried", "substitute"]
 
 # What the server takes: as a reply, and of that for one step.
 REPLY_BYTES = 8 * 1024 * 1024
@@ -54,13 +54,13 @@ def carried(reply: Reply, request: Request) -> Reply | None:
     trigger = request.trigger
     if trigger is None or trigger.measure(reply.body) <= _room(reply, trigger):
         return reply
-    if not trigger.unpacks or not _takes_gzip(request.headers.get("accept-encoding", "")):
+    if not trigger.takes_bytes or not _takes_gzip(request.headers.get("accept-encoding", "")):
         return None
     packed = _packed(reply)
     return packed if trigger.measure(packed.body) <= _room(packed, trigger) else None
 
 
-def smaller(reply: Reply, request: Request) -> tuple[Reply, str]:
+def substitute(reply: Reply, request: Request) -> tuple[Reply, str]:
     """What to send instead of a reply that is too large, and a line for the log.
 
     Args:
@@ -106,7 +106,7 @@ def _fewer(reply: Reply, request: Request, function: str) -> tuple[Reply, str]:
     return Reply(_STEPS, {}, f"[{body}]"), told
 
 
-def _refusal(opcode: dict[str, Any], text: str, reply: Reply, trigger: Trigger | None) -> tuple[Reply, str]:
+def _refusal(opcode: dict[str, Any], text: str, reply: Reply, trigger: HttpTrigger | None) -> tuple[Reply, str]:
     step_id = opcode["userland"]["id"]
     over = _over_for_a_step(opcode)
     size, limit, whose = _excess(text, reply, trigger) if over is None else (over, STEP_BYTES, _SERVER)
@@ -129,7 +129,7 @@ def _told(size: int, whose: str, limit: int) -> str:
     return f"{size:,} bytes of JSON, and {whose} takes {limit:,}"
 
 
-def _excess(text: str, reply: Reply, trigger: Trigger | None) -> tuple[int, int, str]:
+def _excess(text: str, reply: Reply, trigger: HttpTrigger | None) -> tuple[int, int, str]:
     """The size of a text, and the limit that it is over, and whose that is."""
     size = _size(text)
     if trigger is None or size > REPLY_BYTES:
@@ -137,7 +137,7 @@ def _excess(text: str, reply: Reply, trigger: Trigger | None) -> tuple[int, int,
     return trigger.measure(text), _room(reply, trigger), trigger.name
 
 
-def _room(reply: Reply, trigger: Trigger) -> int:
+def _room(reply: Reply, trigger: HttpTrigger) -> int:
     """What a trigger leaves for a body beside its headers."""
     headers = sum(len(name) + len(value) + len('"": [""], ') for name, value in reply.headers.items())
     return trigger.reply_bytes - headers - _ENVELOPE_BYTES

@@ -66,7 +66,7 @@ OURS = {
     *(f"inngest_serverless.{name}" for name in ("functions", "generics", "hooks", "options")),
     *(f"inngest_serverless.{name}" for name in ("result_types", "running", "serialization")),
     *(f"inngest_serverless.{name}" for name in ("serve", "transport", "triggers", "version")),
-    *(f"inngest_serverless.aws{name}" for name in ("", ".handler", ".http_events", ".triggers")),
+    *(f"inngest_serverless.aws{name}" for name in ("", ".handler", ".http_events", ".http_triggers")),
     *(f"inngest_serverless.engine{name}" for name in ("", ".context", ".deadline", ".interrupts")),
     *(f"inngest_serverless.engine.{name}" for name in ("invocation", "ledger", "plans", "steps")),
     *(f"inngest_serverless.protocol{name}" for name in ("", ".call", ".exchange", ".headers", ".opcodes")),

@@ -13,8 +13,8 @@ from deadline_calls import HANG_SECONDS, call, context, make_handler, time_is_up
 from engine_server import function
 
 from inngest_serverless import ConfigurationError, inngest_gcf, inngest_lambda
-from inngest_serverless.aws import triggers
-from inngest_serverless.aws.triggers import find_trigger, make_timer
+from inngest_serverless.aws import http_triggers
+from inngest_serverless.aws.http_triggers import find_trigger, make_timer
 from inngest_serverless.engine import deadline as deadlines
 from inngest_serverless.local.gateway import TRIGGERS, to_lambda_event
 from inngest_serverless.options import read_deadline
@@ -196,8 +196,8 @@ NOW = 1_795_308_509.25
 
 @pytest.fixture
 def clocks(monkeypatch):
-    monkeypatch.setattr(triggers, "monotonic", lambda: 1_000.0)
-    monkeypatch.setattr(triggers, "time", lambda: NOW)
+    monkeypatch.setattr(http_triggers, "monotonic", lambda: 1_000.0)
+    monkeypatch.setattr(http_triggers, "time", lambda: NOW)
 
 
 def due(trigger, left_seconds, *, waits=None, sent=0.0, url="https://x.example/api"):

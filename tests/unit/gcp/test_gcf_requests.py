@@ -115,7 +115,7 @@ def test_off_the_platform_the_scheme_is_the_servers_own(read, host):
 
 
 @pytest.mark.parametrize(
-    ("host", "names_itself"),
+    ("host", "is_origin_claimed"),
     [
         (RUN_HOST, False),
         ("tag---orders-abcdefghij-ew.a.run.app", False),
@@ -132,9 +132,9 @@ def test_off_the_platform_the_scheme_is_the_servers_own(read, host):
         ("", True),
     ],
 )
-def test_only_hosts_of_the_platforms_own_vouch_for_themselves(read, host, names_itself):
+def test_only_hosts_of_the_platforms_own_vouch_for_themselves(read, host, is_origin_claimed):
     """A load balancer sends on whatever Host header the client wrote, unless it was told not to."""
-    assert read(headers=[("Host", host)], service="orders").names_itself is names_itself
+    assert read(headers=[("Host", host)], service="orders").is_origin_claimed is is_origin_claimed
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,14 @@ from __future__ import annotations
 from time import monotonic, time
 
 from inngest_serverless.engine.deadline import Deadline
-from inngest_serverless.protocol.exchange import Trigger
+from inngest_serverless.protocol.exchange import HttpTrigger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    Timer = Callable[[Mapping[str, Any], Any, Trigger], Deadline | None]
+    Timer = Callable[[Mapping[str, Any], Any, HttpTrigger], Deadline | None]
 
 __all__ = ["find_trigger", "make_timer"]
 
@@ -32,36 +32,36 @@ def _measure(text: str) -> int:
     return json_size(text)
 
 
-_FUNCTION_URL = Trigger("the function URL", None, "", _LAMBDA_BYTES, _measure, unpacks=True)
-_HTTP_API = Trigger(
+_FUNCTION_URL = HttpTrigger("the function URL", None, "", _LAMBDA_BYTES, _measure, takes_bytes=True)
+_HTTP_API = HttpTrigger(
     "the HTTP API",
     30.0,
     "an HTTP API waits for 30 s at most, so put a function URL in its place",
     _LAMBDA_BYTES,
     _measure,
-    unpacks=True,
+    takes_bytes=True,
 )
-_REST_API = Trigger(
+_REST_API = HttpTrigger(
     "the REST API",
     29.0,
     f"a REST API waits for 29 s, so raise the timeout of its integration {_RAISE}",
     _LAMBDA_BYTES,
     _measure,
     # Only where it is set up for binary media types, which nobody tells us.
-    unpacks=False,
+    takes_bytes=False,
 )
-_LOAD_BALANCER = Trigger(
+_LOAD_BALANCER = HttpTrigger(
     "the load balancer",
     60.0,
     f"a load balancer waits for 60 s, so raise its idle timeout {_RAISE}",
     _LOAD_BALANCER_BYTES,
     _measure,
-    unpacks=True,
+    takes_bytes=True,
 )
 _OWN_ADVICE = "raise the timeout of the Lambda function"
 
 
-def find_trigger(event: Mapping[str, Any]) -> Trigger:
+def find_trigger(event: Mapping[str, Any]) -> HttpTrigger:
     """What an HTTP event is from."""
     context = event["requestContext"]
     if "http" in context:
@@ -85,7 +85,7 @@ def make_timer(waits: float | None, margin: float) -> Timer:
         else ""
     )
 
-    def timer(event: Mapping[str, Any], context: Any, trigger: Trigger) -> Deadline | None:
+    def timer(event: Mapping[str, Any], context: Any, trigger: HttpTrigger) -> Deadline | None:
         try:
             millis = context.get_remaining_time_in_millis()
         except AttributeError:
