@@ -212,7 +212,7 @@ class _Parts:
     def add(self, part: bytes) -> None:
         self._size += len(part)
         if self._size > _MOST_BYTES:
-            raise TransportError(f"the reply from {_host(self._request)} is over {_MOST_BYTES} bytes")
+            raise TransportError(f"the reply from {self._request.host} is over {_MOST_BYTES} bytes")
         self._parts.append(part)
 
     def reply(self, response: Response) -> OutboundReply:
@@ -220,16 +220,10 @@ class _Parts:
 
 
 def _no_reply(request: Outbound, error: Exception) -> TransportError | ConfigurationError:
-    host = _host(request)
+    host = request.host
     if isinstance(error, _MALFORMED):
         return ConfigurationError(
             f"no request can be sent to {host!r} ({type(error).__name__}): "
             "check the settings for origins, e.g. 'https://inn.gs', and for what is not plain ASCII"
         )
     return TransportError(f"no reply from {host} ({type(error).__name__})")
-
-
-def _host(request: Outbound) -> str:
-    """The host, and never what stands before it: that may be a password."""
-    before, scheme, after = request.url.partition("://")
-    return (after if scheme else before).partition("/")[0].rpartition("@")[2]

@@ -53,14 +53,14 @@ class PlainConnections:
                 body = response.read(_MOST_BYTES + 1)
         except (InvalidURL, ValueError) as error:
             raise ConfigurationError(
-                f"no request can be sent to {_host(request)!r} ({type(error).__name__}): "
+                f"no request can be sent to {request.host!r} ({type(error).__name__}): "
                 "check the settings for origins, e.g. 'https://inn.gs', and for what is not plain ASCII"
             ) from None
         except (OSError, HTTPException) as error:
             # Without its cause: it may hold the URL.
-            raise TransportError(f"no reply from {_host(request)} ({type(error).__name__})") from None
+            raise TransportError(f"no reply from {request.host} ({type(error).__name__})") from None
         if len(body) > _MOST_BYTES:
-            raise TransportError(f"the reply from {_host(request)} is over {_MOST_BYTES} bytes")
+            raise TransportError(f"the reply from {request.host} is over {_MOST_BYTES} bytes")
         headers = {name.lower(): value for name, value in response.headers.items()}
         return OutboundReply(response.status, body, headers)
 
@@ -79,9 +79,3 @@ class PlainConnections:
             return self._opener.open(outgoing, timeout=self._timeout)
         except HTTPError as error:
             return error  # a reply all the same
-
-
-def _host(request: Outbound) -> str:
-    """The host, and never what stands before it: that may be a password."""
-    before, scheme, after = request.url.partition("://")
-    return (after if scheme else before).partition("/")[0].rpartition("@")[2]

@@ -146,6 +146,12 @@ class Outbound:
         self.headers: dict[str, str] = headers
         self.body: str | None = body
 
+    @property
+    def host(self) -> str:
+        """The host of its URL, for messages: never what stands before it, which may be a password."""
+        before, scheme, after = self.url.partition("://")
+        return (after if scheme else before).partition("/")[0].rpartition("@")[2]
+
 
 class OutboundReply:
     """What came back: a status, headers in lower case, and the body's bytes."""
