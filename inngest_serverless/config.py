@@ -1,4 +1,4 @@
-"""Settings: read once from the environment and the handler's options. Nobody else reads the environment.
+"""Settings: read once from the environment and the handler's options. Who makes them hands the environment over.
 
 Source: docs/protocol.md, section 10.
 """

@@ -214,7 +214,7 @@ def millis_to_instant(millis: int) -> str:
         moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=millis)
     except OverflowError:
         raise ConfigurationError(
-            "An instant must be in the years 1 to 9999; a number in a string is Unix seconds, not milliseconds"
+            "an instant must be in the years 1 to 9999; a number in a string is Unix seconds, not milliseconds"
         ) from None
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
@@ -261,14 +261,14 @@ def _duration_in_nanos(value: object) -> int:
 
         if not isinstance(value, timedelta):
             raise ConfigurationError(
-                "A duration is a string such as '1h30m', an int of milliseconds or a timedelta, "
+                "a duration is a string such as '1h30m', an int of milliseconds or a timedelta, "
                 f"not {type(value).__name__}"
             )
         nanos = _timedelta_in_nanos(value)
     if nanos < 0:
-        raise ConfigurationError("A duration cannot be negative: use e.g. '1h30m'")
+        raise ConfigurationError("a duration cannot be negative: use e.g. '1h30m'")
     if nanos > _LONGEST_DAYS * _DAY:
-        raise ConfigurationError(f"A duration can be at most {_LONGEST_DAYS} days: use e.g. '{_LONGEST_DAYS}d'")
+        raise ConfigurationError(f"a duration can be at most {_LONGEST_DAYS} days: use e.g. '{_LONGEST_DAYS}d'")
     return nanos
 
 
@@ -282,10 +282,10 @@ def _instant_in_nanos(value: object) -> int:
     if isinstance(value, str):
         return _parse_instant(value)
     if not isinstance(value, datetime):
-        raise ConfigurationError(f"An instant is an aware datetime or a date string, not {type(value).__name__}")
+        raise ConfigurationError(f"an instant is an aware datetime or a date string, not {type(value).__name__}")
     if value.utcoffset() is None:
         raise ConfigurationError(
-            "The datetime is naive, so its instant is unknown: "
+            "the datetime is naive, so its instant is unknown: "
             "use datetime.now(tz=UTC), or name its zone with .replace(tzinfo=...)"
         )
     return _timedelta_in_nanos(value - datetime(1970, 1, 1, tzinfo=UTC))

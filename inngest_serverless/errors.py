@@ -1,6 +1,10 @@
-"""Every exception this package raises on purpose, and what a retry does about each.
+"""Every exception by which a served app fails on purpose, and what a retry does about each.
 
 ::
+
+    BaseException
+    ├── Interrupt                         ends a call that has its answer; no failure: let it pass
+    └── DeadlineExceeded                  ends code whose call has to be answered; what was running is retried
 
     Exception
     └── InngestError
@@ -22,7 +26,8 @@
         ├── SendEventsError               events that were not accepted
         └── UnsupportedEventError         a Lambda event that is not an HTTP request
 
-Any other exception is the user's own: it is retried until the attempts are used up.
+Any other exception is the user's own: it is retried until the attempts are used up. The first two are in
+``engine/interrupts.py``: ``except Exception`` lets them pass, and nobody else raises them.
 """
 
 from __future__ import annotations

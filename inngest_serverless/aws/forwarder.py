@@ -52,7 +52,7 @@ _RETRY, _DROP = "retry", "drop"
 _ABOUT_EVENTS = {200, 400, 413, 422}
 
 
-class HeldBackError(InngestError):
+class _HeldBackError(InngestError):
     """Not sent, to keep the order: something before it is to be delivered again."""
 
 
@@ -206,7 +206,7 @@ class Forwarder:
         from logging import getLogger
 
         for fault in {id(delivery.fault): delivery.fault for delivery in kept}.values():
-            if fault is raised or isinstance(fault, HeldBackError):
+            if fault is raised or isinstance(fault, _HeldBackError):
                 continue
             those = [delivery for delivery in kept if delivery.fault is fault]
             more = f" and {len(those) - 1} more" if len(those) > 1 else ""
@@ -225,7 +225,7 @@ def _hold_back(deliveries: Sequence[Delivery]) -> None:
     is_behind = False
     for delivery in deliveries:
         if is_behind and delivery.fault is None:
-            delivery.fault = HeldBackError("held back, as something before it was not sent")
+            delivery.fault = _HeldBackError("held back, as something before it was not sent")
         is_behind = is_behind or delivery.fault is not None
 
 
