@@ -124,8 +124,7 @@ class Settings:
         """Read the settings of an app; an option that is not None wins over the environment.
 
         Args:
-            environ: The environment variables of docs/protocol.md, section 10, and INNGEST_APP_ID or the platform's
-                own name of the function.
+            environ: The environment variables of docs/protocol.md, section 10.
             options: Values for any of the attributes, keys as text.
 
         Raises:
