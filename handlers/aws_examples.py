@@ -9,16 +9,15 @@ from handlers.workflows.ticket_summary import ticket_summary
 from handlers.workflows.upload_processing import process_upload
 from inngest_serverless import inngest_lambda
 
-handler = inngest_lambda(
-    [
-        account_created,
-        place_order,
-        sales_report,
-        nightly_invoices,
-        mail_invoices,
-        ticket_summary,
-        expense_approval,
-        process_upload,
-    ],
-    app_id="examples",
+FUNCTIONS = (
+    account_created,
+    place_order,
+    sales_report,
+    nightly_invoices,
+    mail_invoices,
+    ticket_summary,
+    expense_approval,
+    process_upload,
 )
+
+handler = inngest_lambda(FUNCTIONS, app_id="examples")

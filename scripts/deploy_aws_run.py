@@ -173,7 +173,7 @@ def runtime_python(runtime: str, *, needed: bool) -> str | None:
 
 
 def describe_secret(name: str, where: list[str]) -> list[str]:
-    """Asks for a secret's ARN."""
+    """The command that prints a secret's ARN."""
     query = ["--query", "ARN", "--output", "text"]
     return ["aws", "secretsmanager", "describe-secret", "--secret-id", name, *query, *where]
 

@@ -29,9 +29,10 @@ def find_python(runtime: str) -> str | None:
 
 
 def compile_command(python: str, folder: Path, part: str = "", optimize: int = 0) -> list[str]:
-    """Compiles an artifact: Lambda cannot write bytecode, so that each cold start would compile what it imports.
+    """The command that compiles an artifact.
 
-    The bytecode is not compared with the time of its source, which packing changes.
+    Lambda cannot write bytecode, so each cold start would compile what it imports. The bytecode is not compared with
+    the time of its source, which packing changes.
 
     Args:
         python: The interpreter, of the version that will run it.

@@ -13,42 +13,23 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import sync_playwright
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from handlers.workflows.expense_approval import expense_approval  # noqa: E402 - the path comes first
-from handlers.workflows.nightly_invoices import mail_invoices, nightly_invoices  # noqa: E402
-from handlers.workflows.onboarding import account_created  # noqa: E402
-from handlers.workflows.order_saga import place_order  # noqa: E402
-from handlers.workflows.sales_report import sales_report  # noqa: E402
-from handlers.workflows.ticket_summary import ticket_summary  # noqa: E402
-from handlers.workflows.upload_processing import process_upload  # noqa: E402
-from inngest_serverless import inngest_lambda  # noqa: E402
-from inngest_serverless.local.api import LocalApi  # noqa: E402
-from inngest_serverless.local.endpoints import lambda_endpoint  # noqa: E402
-from inngest_serverless.local.engine import Engine  # noqa: E402
-from inngest_serverless.local.gateway import HttpReply  # noqa: E402
+from handlers.aws_examples import FUNCTIONS
+from inngest_serverless import inngest_lambda
+from inngest_serverless.local.api import LocalApi
+from inngest_serverless.local.endpoints import lambda_endpoint
+from inngest_serverless.local.engine import Engine
+from inngest_serverless.local.gateway import HttpReply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from inngest_serverless.local.calls import Call
 
-PICTURES = ROOT / "docs" / "images" / "examples"
+PICTURES = Path(__file__).resolve().parents[1] / "docs" / "images" / "examples"
 SIZE = {"width": 1180, "height": 1000}
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 LARGEST_BYTES = 100_000
 URL = "https://examples.example/api/inngest"
-FUNCTIONS = [
-    account_created,
-    place_order,
-    sales_report,
-    nightly_invoices,
-    mail_invoices,
-    ticket_summary,
-    expense_approval,
-    process_upload,
-]
 # Each picture: the function's ID, what starts it, and what happens meanwhile: after how long, which event or signal.
 STORIES: dict[str, tuple[str, dict[str, Any], list[tuple[str, str, dict[str, Any]]]]] = {
     "onboarding": (

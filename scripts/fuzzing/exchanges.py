@@ -13,6 +13,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 import attacked_app
 from flask import Request as FlaskRequest
+from requirement import require
 from starlette.requests import Request as StarletteRequest
 
 from inngest_serverless.local.gateway import TRIGGERS, HttpReply, from_lambda_reply, to_lambda_event
@@ -121,33 +122,28 @@ def _latin(text: str) -> str:
 
 def check(reply: HttpReply, *, may_run: bool = False) -> Any:
     """Check that a reply is well-formed, and tells nothing to who did not sign; returns its document."""
-    _require(type(reply.status) is int and reply.status in range(200, 600), f"status {reply.status!r}")
+    require(type(reply.status) is int and reply.status in range(200, 600), f"status {reply.status!r}")
     for name, value in reply.headers.items():
-        _require(_TOKEN.fullmatch(name), f"header name {name!r}")
-        _require(isinstance(value, str) and _PRINTABLE.fullmatch(value), f"header {name}: {value!r}")
-    _require(reply.headers.get("x-inngest-sdk"), "a reply without x-inngest-sdk is refused")
-    _require(reply.headers.get("content-type") == "application/json", "the content type")
+        require(_TOKEN.fullmatch(name), f"header name {name!r}")
+        require(isinstance(value, str) and _PRINTABLE.fullmatch(value), f"header {name}: {value!r}")
+    require(reply.headers.get("x-inngest-sdk"), "a reply without x-inngest-sdk is refused")
+    require(reply.headers.get("content-type") == "application/json", "the content type")
     is_error = reply.status >= 400  # noqa: PLR2004 - HTTP's own number
     if is_error:
-        _require(reply.headers.get("x-inngest-no-retry") in {"true", "false"}, "an error must say if a retry helps")
+        require(reply.headers.get("x-inngest-no-retry") in {"true", "false"}, "an error must say if a retry helps")
     document = json.loads(reply.body.decode(), parse_constant=_no_json) if reply.body else None
     if not may_run:
-        _require("x-inngest-signature" not in reply.headers, "a stranger's reply is not signed")
-        _require(not attacked_app.ran, f"{attacked_app.ran} ran for a stranger")
+        require("x-inngest-signature" not in reply.headers, "a stranger's reply is not signed")
+        require(not attacked_app.ran, f"{attacked_app.ran} ran for a stranger")
         text = reply.body.decode() + json.dumps(dict(reply.headers))
         told = [
             name
             for name in (*attacked_app.NAMES, *attacked_app.SECRETS, "Traceback", "inngest_serverless/")
             if name in text
         ]
-        _require(not told, f"a stranger was told {told}")
+        require(not told, f"a stranger was told {told}")
     return document
 
 
 def _no_json(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
-
-
-def _require(condition: object, fault: str) -> None:
-    if not condition:
-        raise AssertionError(fault)

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 import attacked_app as app
 from dice import METHODS, Dice, json_text
 from exchanges import ADAPTERS, Asked, check, lambda_reply, put_to
+from requirement import require
 
 from inngest_serverless.errors import UnsupportedEventError
 from inngest_serverless.local.gateway import TRIGGERS, to_lambda_event
@@ -43,7 +44,7 @@ def stranger(data: bytes) -> None:
     asked = _asked(dice, host)
     check(put_to(adapter, asked))
     if asked.method.upper() != "PUT":
-        _require(not app.Wire.sent, "only a PUT makes the app send something")
+        require(not app.Wire.sent, "only a PUT makes the app send something")
     for request in app.Wire.sent:
         _check_registration(request.headers, json.loads(request.body or ""), None if adapter.startswith("alb") else own)
 
@@ -79,14 +80,14 @@ def _forged(dice: Dice) -> str:
 def _check_registration(headers: dict[str, str], document: dict[str, Any], own: str | None) -> None:
     """What an unsigned PUT may bring about: a registration at the app's own address, whatever the client wrote."""
     parts = urlsplit(document["url"])
-    _require(own is not None, f"registered at {document['url']}, which nobody but the client has named")
-    _require(parts.netloc == own and parts.scheme in {"http", "https"}, f"registered at {document['url']}")
-    _require(parts.path.startswith("/") and not parts.query and not parts.fragment, f"registered at {document['url']}")
+    require(own is not None, f"registered at {document['url']}, which nobody but the client has named")
+    require(parts.netloc == own and parts.scheme in {"http", "https"}, f"registered at {document['url']}")
+    require(parts.path.startswith("/") and not parts.query and not parts.fragment, f"registered at {document['url']}")
     for function in document["functions"]:
         url = urlsplit(function["steps"]["step"]["runtime"]["url"])
-        _require(url.query.startswith(f"fnId={app.APP_ID}-"), f"the server would call {url.geturl()}")
+        require(url.query.startswith(f"fnId={app.APP_ID}-"), f"the server would call {url.geturl()}")
     kind = headers.get("x-inngest-expected-server-kind")
-    _require(kind in {None, "cloud", "dev"}, f"a stranger's header was sent on: {kind!r}")
+    require(kind in {None, "cloud", "dev"}, f"a stranger's header was sent on: {kind!r}")
 
 
 def lambda_event(data: bytes) -> None:
@@ -107,8 +108,8 @@ def lambda_event(data: bytes) -> None:
     try:
         reply = lambda_reply(_trigger(trigger, spoiled), spoiled)
     except UnsupportedEventError as error:
-        _require(error.__cause__ is None and "\n" not in str(error), "it is one line")
-        _require(not app.ran and not app.Wire.sent, "something ran for what is no request")
+        require(error.__cause__ is None and "\n" not in str(error), "it is one line")
+        require(not app.ran and not app.Wire.sent, "something ran for what is no request")
     else:
         check(reply)
 
@@ -123,7 +124,7 @@ def _loadable(text: str) -> str:
 
 
 def _trigger(trigger: str, event: Any) -> str:
-    """The front door by which the event looks as if it came: that one has to understand the reply."""
+    """The HTTP trigger that the event looks to be from: that one has to understand the reply."""
     context = event.get("requestContext") if isinstance(event, dict) else None
     if not isinstance(context, dict):
         return trigger
@@ -151,14 +152,9 @@ def signed_call(data: bytes) -> None:
     asked = Asked("POST", LAMBDA_HOST, "/api/inngest", query, _on_the_wire(headers), body)
     reply = put_to(dice.one_of(ADAPTERS), asked)
     document = check(reply, may_run=True)
-    _require(reply.status in {200, 206, 400, 500}, f"status {reply.status}")
+    require(reply.status in {200, 206, 400, 500}, f"status {reply.status}")
     verify(reply.headers["x-inngest-signature"], [_KEY], reply.body, time.time())
     if reply.status == 400 and document["name"] == "InvalidCallRequest":  # noqa: PLR2004 - HTTP's own number
-        _require(not app.ran, "a call that is refused has run something")
-        _require(set(document) == {"name", "message"}, "a refusal has no stack")
-    _require(len(app.ran) <= 1, f"one call ran {app.ran}")
-
-
-def _require(condition: object, fault: str) -> None:
-    if not condition:
-        raise AssertionError(fault)
+        require(not app.ran, "a call that is refused has run something")
+        require(set(document) == {"name", "message"}, "a refusal has no stack")
+    require(len(app.ran) <= 1, f"one call ran {app.ran}")

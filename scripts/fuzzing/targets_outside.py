@@ -14,6 +14,7 @@ from urllib.parse import quote
 import attacked_app as app
 from cloudevents.http import CloudEvent
 from dice import TEXTS, Dice, json_text
+from requirement import require
 
 from inngest_serverless.aws import forward
 from inngest_serverless.config import Settings
@@ -58,13 +59,13 @@ def api_reply(data: bytes) -> None:
         return replies[len(sent) % 3]
 
     def pause(wanted: Pause) -> None:
-        _require(0 <= wanted.seconds <= LONGEST_PAUSE, f"a pause of {wanted.seconds} s, because the server said so")
+        require(0 <= wanted.seconds <= LONGEST_PAUSE, f"a pause of {wanted.seconds} s, because the server said so")
 
     exchange, secrets = dice.one_of(_EXCHANGES)
     said = exchange(send, pause)
-    _require(len(sent) <= MOST_REQUESTS, f"{len(sent)} requests for one")
+    require(len(sent) <= MOST_REQUESTS, f"{len(sent)} requests for one")
     told = [secret for secret in secrets if secret in said]
-    _require(not told, f"the server's words were passed on with a key in them: {said[:200]}")
+    require(not told, f"the server's words were passed on with a key in them: {said[:200]}")
 
 
 def _reply(dice: Dice) -> OutboundReply:
@@ -92,7 +93,7 @@ def _fetch_state(send: Any, _pause: Any) -> str:
 
     def fetch() -> None:
         drive(InngestApi(_SETTINGS).fetch_state(call), send)
-        _require(isinstance(call.memos, dict) and call.events, "what was fetched is no state")
+        require(isinstance(call.memos, dict) and call.events, "what was fetched is no state")
 
     return _told(fetch)
 
@@ -102,7 +103,7 @@ def _sync(send: Any, _pause: Any) -> str:
     request = Request("PUT", {}, {}, "", "https://app.example", "/api/inngest")
     reply = drive(sync.answer(request, signed=False), send)
     document = json.loads(reply.body)
-    _require(isinstance(document["message"], str) and len(document["message"]) <= 500, "a message of any length")  # noqa: PLR2004 - what is enough to read
+    require(isinstance(document["message"], str) and len(document["message"]) <= 500, "a message of any length")  # noqa: PLR2004 - what is enough to read
     return reply.body
 
 
@@ -158,10 +159,10 @@ def delivery(data: bytes) -> None:
     options = dice.one_of([{}, {"dead_letter": "app/dead"}, {"poison": "drop"}])
     response = _forwarder(f"forward_{kind.partition(' ')[0]}", **options)(batch, None)
     failed = [item["itemIdentifier"] for item in response["batchItemFailures"]]
-    _require("healthy" not in failed, "what is in order is to be delivered again")
+    require("healthy" not in failed, "what is in order is to be delivered again")
     sent = [event for request in app.Wire.sent for event in json.loads(request.body or "")]
-    _require(any("healthy" in json.dumps(event["data"]) for event in sent), "what is in order was not sent")
-    _require(not failed or not options, f"{failed} is to be delivered again, although {options}")
+    require(any("healthy" in json.dumps(event["data"]) for event in sent), "what is in order was not sent")
+    require(not failed or not options, f"{failed} is to be delivered again, although {options}")
 
 
 def notification(data: bytes) -> None:
@@ -173,7 +174,7 @@ def notification(data: bytes) -> None:
     handler = _forwarder(f"forward_{kind}", dead_letter="app/dead")
     handler(event) if kind == "cloud_event" else handler(event, None)
     sent = [event for request in app.Wire.sent for event in json.loads(request.body or "")]
-    _require(sent, "neither an event nor a dead letter was sent")
+    require(sent, "neither an event nor a dead letter was sent")
 
 
 def _notification(kind: str, dice: Dice) -> Any:
@@ -255,11 +256,6 @@ def call_text(data: bytes) -> None:
     try:
         call = parse_call(body, "step")
     except CallRequestError as error:
-        _require(len(str(error)) < 100, "a refusal names the field, never the value")  # noqa: PLR2004 - as long as the longest
+        require(len(str(error)) < 100, "a refusal names the field, never the value")  # noqa: PLR2004 - as long as the longest
     else:
-        _require(call.events and isinstance(call.memos, dict) and isinstance(call.attempt, int), "half a call request")
-
-
-def _require(condition: object, fault: str) -> None:
-    if not condition:
-        raise AssertionError(fault)
+        require(call.events and isinstance(call.memos, dict) and isinstance(call.attempt, int), "half a call request")

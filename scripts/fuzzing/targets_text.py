@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import attacked_app as app
 from dice import Dice, json_text
+from requirement import require
 
 from inngest_serverless.durations import to_instant, to_retry_after, to_time_string
 from inngest_serverless.errors import ConfigurationError, SignatureError, TransportError
@@ -36,10 +37,10 @@ def signature(data: bytes) -> None:
     try:
         verify(given, _KEYS, body, now)
     except SignatureError as error:
-        _require(len(str(error)) < 100, "an error that quotes what it was given")  # noqa: PLR2004 - as long as the longest
+        require(len(str(error)) < 100, "an error that quotes what it was given")  # noqa: PLR2004 - as long as the longest
     else:
         # Fields that mean nothing may stand between.
-        _require({*right.split("&")} <= {*given.split("&")}, f"{given!r} was taken for {right!r}")
+        require({*right.split("&")} <= {*given.split("&")}, f"{given!r} was taken for {right!r}")
 
 
 def canonical_form(data: bytes) -> None:
@@ -50,10 +51,10 @@ def canonical_form(data: bytes) -> None:
     )
     form = canonicalize(text)
     if form is not None:
-        _require(canonicalize(form) == form, f"{form!r} is not its own canonical form")
+        require(canonicalize(form) == form, f"{form!r} is not its own canonical form")
         # All its numbers are doubles.
         before, after = (json.loads(each, parse_int=float) for each in (text, form))
-        _require(before == after, f"{form[:500]!r} means something else")
+        require(before == after, f"{form[:500]!r} means something else")
 
 
 def moment(data: bytes) -> None:
@@ -69,9 +70,9 @@ def moment(data: bytes) -> None:
     try:
         written = dice.one_of(readers)()
     except ConfigurationError as error:
-        _require(len(str(error)) < 1000, "an error as long as what it was given")  # noqa: PLR2004 - it lists the forms
+        require(len(str(error)) < 1000, "an error as long as what it was given")  # noqa: PLR2004 - it lists the forms
     else:
-        _require(written.isprintable(), f"{written!r} cannot stand in a header")
+        require(written.isprintable(), f"{written!r} cannot stand in a header")
 
 
 def secret(data: bytes) -> None:
@@ -83,11 +84,6 @@ def secret(data: bytes) -> None:
         keys = KeySecret("arn", lambda: value).keys()
     except (ConfigurationError, TransportError) as error:
         told = f"{error} {error.args!r} {error.__cause__!r} {error.__context__!r}"
-        _require(app.KEY not in told and app.EVENT_KEY not in told, "the error tells a key")
+        require(app.KEY not in told and app.EVENT_KEY not in told, "the error tells a key")
     else:
-        _require(all(isinstance(key, str) and key.strip() for key in keys.values()), f"{sorted(keys)} are no keys")
-
-
-def _require(condition: object, fault: str) -> None:
-    if not condition:
-        raise AssertionError(fault)
+        require(all(isinstance(key, str) and key.strip() for key in keys.values()), f"{sorted(keys)} are no keys")
