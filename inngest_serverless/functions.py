@@ -132,7 +132,8 @@ def is_coroutine_function(function: Any) -> bool:
     """Whether calling it makes a coroutine; looks through partials and callable objects."""
     while isinstance(function, partial):
         function = function.func
-    code = getattr(function, "__code__", None) or getattr(getattr(function, "__call__", None), "__code__", None)  # noqa: B004
+    called: Any = getattr(function, "__call__", None)  # noqa: B004 - not whether it can be called, but by what
+    code = getattr(function, "__code__", None) or getattr(called, "__code__", None)
     return code is not None and bool(code.co_flags & _CO_COROUTINE)
 
 

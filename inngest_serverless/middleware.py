@@ -214,8 +214,11 @@ class Hooks:
         return self._run("before_send_events", events)
 
     def after_send(self, ids: Sequence[str], error: Exception | None) -> Generator[Any, Any, None]:
-        """Run the hooks after events were sent."""
-        return self._run_back("after_send_events", ids, error)
+        """Run the hooks after events were sent, in reverse order of the list."""
+        for middleware in reversed(self._middleware):
+            awaitable = middleware.after_send_events(ids, error)
+            if awaitable is not None:
+                yield awaitable
 
     def run(self, hooks: Generator[Any, Any, R], execute: Callable[[], Any] | None = None) -> R:
         """Run hooks in sync code, and what is between them.
@@ -250,12 +253,6 @@ class Hooks:
 
     def _run(self, hook: str, *args: Any) -> Generator[Any, Any, None]:
         for middleware in self._middleware:
-            awaitable = getattr(middleware, hook)(*args)
-            if awaitable is not None:
-                yield awaitable
-
-    def _run_back(self, hook: str, *args: Any) -> Generator[Any, Any, None]:
-        for middleware in reversed(self._middleware):
             awaitable = getattr(middleware, hook)(*args)
             if awaitable is not None:
                 yield awaitable

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["make_app", "read_deadline", "register"]
 
-# Each option, the setting it becomes, and what it must be.
+# The options that are text, and the settings that they become.
 _TEXTS = {
     "app_id": "app_id",
     "app_version": "app_version",

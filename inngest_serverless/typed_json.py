@@ -182,8 +182,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any] | None:
 
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(readable(kind))
-        # A type of which parts are not defined says so when it is used first.
-        adapter.validator.title  # noqa: B018
+        adapter.validator.title  # noqa: B018 - a type of which parts are not defined says so when it is used first
     except Exception:  # noqa: BLE001 - pydantic refuses types in many ways
         return None
     return adapter

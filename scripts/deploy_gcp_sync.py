@@ -61,7 +61,7 @@ def exchange(method: str, url: str, headers: dict[str, str] | None = None) -> tu
     """Send a request: the status, the headers in lower case, the body."""
     request = urllib.request.Request(url, headers=headers or {}, method=method)  # noqa: S310 - a URL of the caller's own
     try:
-        with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as reply:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=REQUEST_SECONDS) as reply:  # noqa: S310 - as above
             return reply.status, {name.lower(): value for name, value in reply.headers.items()}, reply.read()
     except urllib.error.HTTPError as error:
         with error:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from inngest_serverless.protocol.exchange import Reply
 
     Event = Mapping[str, Any]
-    Reader = Callable[[Event], Request]
     Writer = Callable[[Reply], dict[str, Any]]
 
 __all__ = ["read_event"]
@@ -65,7 +64,7 @@ def _read_v2(event: Event, context: Event) -> Request:
         _v2_path(event, context),
         is_origin_claimed=not context.get("domainName"),
         # What a client sends gets into known fields only: this one is of who may invoke the function.
-        is_own=event.get("deployHook") is True,
+        is_from_deployment=event.get("deployHook") is True,
     )
 
 

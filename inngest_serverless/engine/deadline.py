@@ -84,7 +84,7 @@ class Deadline:
         global _armed  # noqa: PLW0603 - the alarm is one for the whole process
         seconds = self.due - self.margin - monotonic()
         if seconds < self.margin:
-            seconds = self._share(seconds + self.margin)
+            seconds = self._halve(seconds + self.margin)
         self.seconds = seconds
         if get_ident() != _main_thread and not _is_main_thread():
             from inngest_serverless.engine.thread_watch import run_watched
@@ -119,8 +119,9 @@ class Deadline:
         except DeadlineExceeded as error:
             return invocation.conclude(None, error)
 
-    def _share(self, left: float) -> float:
-        """How many seconds of the few that are left the call has for itself."""
+    def _halve(self, left: float) -> float:
+        """Give half of the few seconds that are left to the margin; returns the other half, which the call has."""
+        # A timer of no time at all would never ring.
         self.margin = max(left / 2, _LEAST_SECONDS)
         return self.margin
 

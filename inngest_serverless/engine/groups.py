@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, TypeVar
 
     from inngest_serverless.engine.ledger import Ledger
+    from inngest_serverless.protocol.step_ids import Scope
 
     T = TypeVar("T")
 
@@ -87,25 +88,25 @@ class _Exploration:
 
     def _explore_all(self) -> None:
         ledger, ids = self._ledger, self._ledger.ids
-        state = ids.enter_group()
+        around = ids.enter_group()
         first = ""
         ledger.collecting += 1
         token = racing.set((*racing.get(), self)) if self._race else None
         try:
             for branch in self._branches:
                 mark = ids.mark()
-                self._explore(branch, state)
+                self._explore(branch, around)
                 first = first or ids.leave_branch()
-                self._note_resume(branch, state, mark)
+                self._note_resume(branch, around, mark)
         finally:
             ledger.collecting -= 1
-            ids.leave_group(state, first)
+            ids.leave_group(around, first)
             if token is not None:
                 racing.reset(token)
 
-    def _explore(self, branch: Callable[[], Any], state: tuple[bool, str, str]) -> None:
+    def _explore(self, branch: Callable[[], Any], around: Scope) -> None:
         ledger = self._ledger
-        ledger.ids.enter_branch(state)
+        ledger.ids.enter_branch(around)
         ledger.key = ""
         ledger.passed = self._passed
         ended: Any = None
@@ -126,10 +127,10 @@ class _Exploration:
         else:
             self._ended.append((ledger.place(ledger.key), ledger.key, result, ended))
 
-    def _note_resume(self, branch: Callable[[], Any], state: tuple[bool, str, str], mark: int) -> None:
+    def _note_resume(self, branch: Callable[[], Any], around: Scope, mark: int) -> None:
         # Remembers the first branch that found something new: if nobody else does, it is run again to do that step.
         if self._resume is None and self._ledger.pending:
-            self._resume = lambda: self._run_again(branch, state, mark)
+            self._resume = lambda: self._run_again(branch, around, mark)
 
     def _settle(self) -> None:
         ledger = self._ledger
@@ -140,14 +141,14 @@ class _Exploration:
                 ledger.plan_pending()
         ledger.interrupt()
 
-    def _run_again(self, branch: Callable[[], Any], state: tuple[bool, str, str], mark: int) -> None:
+    def _run_again(self, branch: Callable[[], Any], around: Scope, mark: int) -> None:
         """Call a branch once more to run its step in place, within the ``with`` and ``try`` blocks around it."""
         ledger = self._ledger
         [step] = ledger.pending
         ledger.ids.rewind(mark)
         ledger.target = step.key
         try:
-            self._explore(branch, state)
+            self._explore(branch, around)
         finally:
             if ledger.report is None:
                 # The branch took another way this time; let the server call for the step.

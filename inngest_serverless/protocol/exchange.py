@@ -56,7 +56,7 @@ class Request:
         origin: ``https://host`` by which the platform says it was reached.
         path: The public path, stage or base path included.
         is_origin_claimed: Whether the origin is only what the client wrote into its Host header.
-        is_own: Whether it comes from where nobody gets by the app's URL: from its own deployment.
+        is_from_deployment: Whether it comes from the app's own deployment: who has but its URL cannot say so.
         trigger: What handed it over, or None where that has no limits below the server's.
         deadline: When it has to be answered, or None.
     """
@@ -65,8 +65,8 @@ class Request:
         "body",
         "deadline",
         "headers",
+        "is_from_deployment",
         "is_origin_claimed",
-        "is_own",
         "method",
         "origin",
         "path",
@@ -84,13 +84,13 @@ class Request:
         path: str,
         *,
         is_origin_claimed: bool = False,
-        is_own: bool = False,
+        is_from_deployment: bool = False,
         trigger: HttpTrigger | None = None,
     ) -> None:
         self.trigger: HttpTrigger | None = trigger
         self.deadline: Deadline | None = None
         self.is_origin_claimed: bool = is_origin_claimed
-        self.is_own: bool = is_own
+        self.is_from_deployment: bool = is_from_deployment
         self.method: str = method
         self.query: Mapping[str, str] = query
         self.headers: Mapping[str, str] = headers

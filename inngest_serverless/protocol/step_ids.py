@@ -8,6 +8,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    # Whether the code is in a branch, the full ID that its group is numbered under, that of its own first step or "".
+    Scope = tuple[bool, str, str]
+
 __all__ = ["StepIds", "hash_id"]
 
 
@@ -85,13 +88,13 @@ class StepIds:
         self._first = self._first or full_id
         return full_id
 
-    def enter_group(self) -> tuple[bool, str, str]:
-        """Start a group of branches; returns the state that its branches start from."""
+    def enter_group(self) -> Scope:
+        """Start a group of branches; returns the scope around it, from which its branches start."""
         return (self._in_branch, self._base, self._first)
 
-    def enter_branch(self, state: tuple[bool, str, str]) -> None:
-        """Start a branch of the group that began at ``state``."""
-        _, base, first = state
+    def enter_branch(self, around: Scope) -> None:
+        """Start a branch of the group within a scope."""
+        _, base, first = around
         self._in_branch = True
         self._base = first or base
         self._first = ""
@@ -100,9 +103,9 @@ class StepIds:
         """End a branch; returns the full ID of its first step, or ""."""
         return self._first
 
-    def leave_group(self, state: tuple[bool, str, str], first: str) -> None:
+    def leave_group(self, around: Scope, first: str) -> None:
         """End a group whose first step is ``first``: the branch around it has begun with that step, if not before."""
-        self._in_branch, self._base, self._first = state
+        self._in_branch, self._base, self._first = around
         if self._in_branch and first and not self._first:
             # A scope of its own: how far the branches of a race have come when the others go on is not always the same.
             self._first = f"{first}\0"
