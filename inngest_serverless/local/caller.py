@@ -67,15 +67,16 @@ class Caller:
         self._lanes.enter(call.run, self._engine.agenda.now_ms, lambda: self._make(call, then))
 
     def _make(self, call: Call, then: Callable[[Future[Answer]], None]) -> None:
+        room = call.run.lanes  # a sync may give the run others, before the call has ended
         if not self.begins(call):
-            self._lanes.leave(call.run)
+            self._lanes.leave(room)
             return
         try:
             url, headers, body = self._request(call)
         except InngestError as error:
             failed: Future[Any] = Future()
             failed.set_exception(error)
-            self._lanes.leave(call.run)
+            self._lanes.leave(room)
             then(failed)
             return
         at_ms = self._engine.agenda.now_ms
@@ -86,7 +87,7 @@ class Caller:
             return Answer(reply, at_ms, (time.perf_counter() - began) * 1000)
 
         def take(answered: Future[Any]) -> None:
-            self._lanes.leave(call.run)
+            self._lanes.leave(room)
             then(answered)
 
         self._carry(work, take, 0 if self._latency is None else self._latency(call))

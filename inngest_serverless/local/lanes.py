@@ -6,6 +6,7 @@ Source: docs/protocol.md, section 7.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
 from math import isfinite
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from inngest_serverless.local.flow import Lane
-    from inngest_serverless.local.runs import Registered, Run
+    from inngest_serverless.local.runs import Registered, Room, Run
 
-    _Room = tuple[tuple[Hashable, int], ...]
+    _Gate = tuple[Hashable, int]
 
 __all__ = ["Lanes", "lanes_of", "priority_ms"]
 
@@ -33,16 +34,38 @@ class _Waiting(NamedTuple):
     go: Callable[[], None]
 
 
+@dataclass(slots=True)
+class _Row:
+    """Calls that need the same room, as a heap: only the first of them can be next."""
+
+    calls: list[_Waiting] = field(default_factory=list[_Waiting])
+    gate: _Gate | None = None
+
+
+class _Queued(NamedTuple):
+    """A row that stands at a gate, in the order of who is first in it."""
+
+    first: _Waiting
+    row: _Row
+
+    def is_at(self, gate: _Gate) -> bool:
+        """Whether it is so still; a row that got another first, or moved on, stands there once more, or elsewhere."""
+        return self.row.gate == gate and self.row.calls[:1] == [self.first]
+
+
 class Lanes:
-    """Calls that are under way, and those that wait for their turn."""
+    """Calls that are under way, and those that wait for their turn.
+
+    A row of calls stands at one gate, a lane with a limit, and nobody looks at it while that is full: where each of
+    thousands of keys has a limit, all their rows may wait for room in one lane that they share.
+    """
 
     def __init__(self) -> None:
         self._busy: Counter[Hashable] = Counter()
-        # Those that need the same room wait in one row; only its first can be next.
-        self._rows: dict[_Room, list[_Waiting]] = {}
-        self._rows_of: dict[Hashable, dict[_Room, None]] = {}
-        # Rows whose first may have got room; all others have none.
-        self._stirred: dict[_Room, None] = {}
+        self._rows: dict[Room, _Row] = {}
+        self._gates: dict[Hashable, dict[int, list[_Queued]]] = {}  # by lane and limit: the rows that stand there
+        # The gates that may have got room; at all others nobody stands, or they are full.
+        self._open: dict[_Gate, None] = {}
         self._numbers = count()
         self._is_moving = False
 
@@ -54,28 +77,46 @@ class Lanes:
             now_ms: The time, in Unix milliseconds.
             go: Begins the call; ``leave`` has to follow when it has ended.
         """
-        if not run.lanes:
-            go()
-            return
-        row = self._rows.get(run.lanes)
-        if row is None:
-            row = self._rows[run.lanes] = []
-            for lane, _ in run.lanes:
-                self._rows_of.setdefault(lane, {})[run.lanes] = None
-        heappush(row, _Waiting(now_ms - run.priority_ms, next(self._numbers), run, go))
-        self._stirred[run.lanes] = None
-        self._move()
+        self._enter(_Waiting(now_ms - run.priority_ms, next(self._numbers), run, go))
 
-    def leave(self, run: Run) -> None:
-        """A call of a run has ended."""
-        if not run.lanes:
-            return
-        for lane, _ in run.lanes:
+    def leave(self, room: Room) -> None:
+        """A call has ended.
+
+        Args:
+            room: What the lanes of its run were when it began.
+        """
+        for lane, _ in room:
             self._busy[lane] -= 1
             if not self._busy[lane]:
                 del self._busy[lane]
-            self._stirred.update(self._rows_of.get(lane, {}))
+            self._open.update(((lane, limit), None) for limit in self._gates.get(lane, ()))
         self._move()
+
+    def rearrange(self) -> None:
+        """Let the calls that wait do so in the lanes that their runs have by now, in the same order."""
+        waiting = sorted(each for row in self._rows.values() for each in row.calls)
+        self._rows, self._gates, self._open = {}, {}, {}
+        for each in waiting:
+            self._enter(each)
+
+    def _enter(self, waiting: _Waiting) -> None:
+        room = waiting.run.lanes
+        if not room:
+            waiting.go()
+            return
+        row = self._rows.setdefault(room, _Row())
+        heappush(row.calls, waiting)
+        if row.calls[0] is waiting:
+            self._place(row)
+        self._move()
+
+    def _place(self, row: _Row) -> None:
+        """Let a row stand where its first call has to wait; at an open gate if it has not."""
+        first = row.calls[0]
+        room = first.run.lanes
+        lane, limit = row.gate = next((gate for gate in room if not self._has_room(gate)), room[0])
+        heappush(self._gates.setdefault(lane, {}).setdefault(limit, []), _Queued(first, row))
+        self._open[row.gate] = None
 
     def _move(self) -> None:
         if self._is_moving:  # a call that ends at once: the loop below goes on
@@ -83,39 +124,51 @@ class Lanes:
         self._is_moving = True
         try:
             while (first := self._next()) is not None:
-                self._busy.update(lane for lane, _ in first.run.lanes)
                 first.go()
         finally:
             self._is_moving = False
 
     def _next(self) -> _Waiting | None:
-        """Who goes next, out of its row."""
-        self._stirred = {room: None for room in self._stirred if self._has_first(room)}
-        first = min((self._rows[room][0] for room in self._stirred), default=None)
-        if first is not None:
-            self._take(first.run.lanes)
-        return first
+        """Who goes next, out of its row and with its room taken."""
+        while heads := [(head, gate) for gate in tuple(self._open) if (head := self._head(gate)) is not None]:
+            (first, row), (lane, limit) = min(heads)
+            heappop(self._gates[lane][limit])
+            if all(map(self._has_room, first.run.lanes)):
+                self._take(row)
+                return first
+            self._place(row)
+        return None
 
-    def _has_first(self, room: _Room) -> bool:
-        row = self._rows.get(room)
-        return row is not None and self._has_room(row[0].run)
+    def _head(self, gate: _Gate) -> _Queued | None:
+        """Who is the first at a gate that has room; a gate that nobody can go through is shut."""
+        lane, limit = gate
+        queue = self._gates.get(lane, {}).get(limit, [])
+        while queue and not queue[0].is_at(gate):
+            heappop(queue)
+        if queue and self._has_room(gate):
+            return queue[0]
+        del self._open[gate]
+        if not queue:
+            self._gates.get(lane, {}).pop(limit, None)
+            if not self._gates.get(lane):
+                self._gates.pop(lane, None)
+        return None
 
-    def _take(self, room: _Room) -> None:
-        row = self._rows[room]
-        heappop(row)
-        if not row:
+    def _take(self, row: _Row) -> None:
+        """Take the first call out of a row, and its room."""
+        room = heappop(row.calls).run.lanes
+        self._busy.update(lane for lane, _ in room)
+        if row.calls:
+            self._place(row)
+        else:
             del self._rows[room]
-            for lane, _ in room:
-                rows = self._rows_of.get(lane, {})
-                rows.pop(room, None)
-                if not rows:
-                    self._rows_of.pop(lane, None)
 
-    def _has_room(self, run: Run) -> bool:
-        return all(self._busy[lane] < limit for lane, limit in run.lanes)
+    def _has_room(self, gate: _Gate) -> bool:
+        lane, limit = gate
+        return self._busy[lane] < limit
 
 
-def lanes_of(function: Registered, event: dict[str, Any]) -> tuple[tuple[Hashable, int], ...]:
+def lanes_of(function: Registered, event: dict[str, Any]) -> Room:
     """The lanes of the calls of a run, and how many calls fit into each.
 
     Args:

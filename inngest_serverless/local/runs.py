@@ -11,6 +11,9 @@ from inngest_serverless.local.flow import Flow
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    # The lanes that a call needs, each with how many calls fit into it.
+    Room = tuple[tuple[Hashable, int], ...]
+
 __all__ = ["FIRST_CALL", "EngineError", "Invocation", "Moment", "Pending", "Registered", "ReportedStep", "Run", "State"]
 
 FIRST_CALL = -1
@@ -199,7 +202,7 @@ class Run:
     function: Registered
     events: list[dict[str, Any]]
     queued_ms: int = 0
-    lanes: tuple[tuple[Hashable, int], ...] = ()
+    lanes: Room = ()
     priority_ms: int = 0
     status: str = "queued"
     started_ms: int | None = None

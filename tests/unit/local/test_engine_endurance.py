@@ -229,9 +229,10 @@ def test_keys_that_are_at_rest_are_not_kept():
         ({"throttle": Throttle(limit=1, period="1s", key="event.data.n")}, lambda engine: engine._starts._throttled),
         ({"singleton": Singleton(mode="skip", key="event.data.n")}, lambda engine: engine._starts._singles),
         ({"concurrency": Concurrency(limit=1, key="event.data.n")}, lambda engine: engine._caller._lanes._busy),
-        ({"concurrency": Concurrency(limit=1, key="event.data.n")}, lambda engine: engine._caller._lanes._rows_of),
+        ({"concurrency": Concurrency(limit=1, key="event.data.n")}, lambda engine: engine._caller._lanes._rows),
+        ({"concurrency": Concurrency(limit=1, key="event.data.n")}, lambda engine: engine._caller._lanes._gates),
     ],
-    ids=["throttle", "singleton", "busy", "rows"],
+    ids=["throttle", "singleton", "busy", "rows", "gates"],
 )
 def test_keys_of_runs_that_have_ended_are_not_kept(serve, options, held):
     app = serve(returning(**options))
@@ -294,15 +295,26 @@ def test_throttled_runs_share_one_alarm(serve):
     assert len(app.engine.agenda) <= 3
 
 
-def test_a_call_that_waits_for_room_looks_only_at_its_own_lane(serve):
-    app = serve(returning(concurrency=Concurrency(limit=1)), latency=lambda _call: SECOND)
+@pytest.mark.parametrize(
+    "limits",
+    [
+        Concurrency(limit=1),
+        Concurrency(limit=1, key="event.data.n"),
+        [Concurrency(limit=3), Concurrency(limit=1, key="event.data.n")],
+        [Concurrency(limit=1, key="event.data.n"), Concurrency(limit=3)],
+        [Concurrency(limit=3), Concurrency(limit=1, key="event.data.n % 10")],
+    ],
+    ids=["one", "many", "one-and-many", "many-and-one", "one-and-ten"],
+)
+def test_a_call_that_waits_for_room_looks_only_at_its_own_lanes(serve, limits):
+    app = serve(returning(concurrency=limits), latency=lambda _call: SECOND)
     lanes = app.engine._caller._lanes
     asked, has_room = [], lanes._has_room
-    lanes._has_room = lambda run: asked.append(run) or has_room(run)
+    lanes._has_room = lambda gate: asked.append(gate) or has_room(gate)
     for n in range(300):
         app.engine.send(event(n))
     app.engine.finish_all()
-    assert len(asked) <= 300 * 6, f"{len(asked)} looks for 300 calls"
+    assert len(asked) <= 300 * 16, f"{len(asked)} looks for 300 calls"
 
 
 # The wall clock.
