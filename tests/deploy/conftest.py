@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 import aws_artifact
 import pytest
+from stack_names import CODE_BUCKET, CODE_KEY, SECRET_ARN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from typing import Any
-
-SECRET_ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:inngest/prod-AbCdEf"
-CODE_BUCKET, CODE_KEY = "code", "app.zip"
 
 
 @pytest.fixture(scope="session")

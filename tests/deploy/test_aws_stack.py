@@ -16,12 +16,12 @@ import boto3
 import moto.settings
 import moto_lambda  # noqa: F401 - completes moto by being imported
 import pytest
-from conftest import CODE_BUCKET, CODE_KEY, SECRET_ARN
 from moto.awslambda.models import FunctionUrlConfig, LambdaFunction
 from moto.cloudformation.responses import CloudFormationResponse
 from moto.moto_api._internal import moto_api_backend
 from moto.server import ThreadedMotoServer
 from server_thread import ServerThread
+from stack_names import CODE_BUCKET, CODE_KEY, SECRET_ARN
 
 from inngest_serverless.local.api import LocalApi
 from inngest_serverless.local.endpoints import lambda_endpoint
