@@ -6,7 +6,6 @@ import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 
-from inngest_serverless.errors import InngestError
 from inngest_serverless.local.calls import Answer, call_body, call_headers, call_url
 from inngest_serverless.local.lanes import Lanes
 
@@ -73,7 +72,7 @@ class Caller:
             return
         try:
             url, headers, body = self._request(call)
-        except InngestError as error:
+        except Exception as error:  # noqa: BLE001 - whoever takes it raises it again
             failed: Future[Any] = Future()
             failed.set_exception(error)
             self._lanes.leave(room)

@@ -41,7 +41,6 @@ from inngest_serverless.protocol.signing import SigningKey
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from inngest_serverless.errors import InngestError
     from inngest_serverless.local.calls import Call
     from inngest_serverless.local.gateway import HttpReply
     from inngest_serverless.local.runs import Moment, Registered, ReportedStep
@@ -431,7 +430,7 @@ class Engine:
         if (resume := self._when_ended.pop(run.id, None)) is not None:
             resume()
 
-    def _broken(self, call: Call, error: InngestError) -> None:
+    def _broken(self, call: Call, error: Exception) -> None:
         """A run cannot go on: whoever moves the time is told."""
         del call
         raise error

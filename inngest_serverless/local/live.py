@@ -9,6 +9,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from inngest_serverless.clock import now_millis
+from inngest_serverless.errors import InngestError
 from inngest_serverless.local.engine import Engine
 from inngest_serverless.local.gateway import HttpReply
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from inngest_serverless.errors import InngestError
     from inngest_serverless.local.calls import Call
     from inngest_serverless.local.engine import Endpoint
 
@@ -107,8 +107,17 @@ class LiveEngine(Engine):
         if self._tell_unclaimed is not None and not event["name"].startswith("inngest/"):
             self._tell_unclaimed(f"event {event['name']!r} starts no function: {self.why_unclaimed(event)}")
 
-    def _broken(self, call: Call, error: InngestError) -> None:
+    def _broken(self, call: Call, error: Exception) -> None:
         """A run cannot go on: it fails, and says why."""
+        run = call.run
+        if not (isinstance(error, InngestError) and run.is_active):
+            # It is nothing that the app has done, or nobody would hear of it: the run has ended.
+            _logger.error(
+                "the local engine could not do something for run %s of %r; it goes on",
+                run.id,
+                run.function.id,
+                exc_info=error,
+            )
         self._runner.fail(call, {"name": type(error).__name__, "message": str(error)})
 
 

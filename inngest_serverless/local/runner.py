@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from inngest_serverless.errors import InngestError
 from inngest_serverless.local.calls import BACKOFF_JITTER_MS, UNTARGETED, Call, backoff_ms, wake_ms
 from inngest_serverless.local.openings import read_opening
 from inngest_serverless.local.outside import OUTSIDE, OutsideError, ask_outside
@@ -65,7 +64,7 @@ class Surroundings(NamedTuple):
     invoke: Callable[[Run, ReportedStep], None]
     stand_in: Callable[[Run, ReportedStep], tuple[Any] | None]
     ended: Callable[[Run, str], None]
-    broken: Callable[[Call, InngestError], None]
+    broken: Callable[[Call, Exception], None]
 
 
 class Runner:
@@ -211,7 +210,7 @@ class Runner:
             )
             if run.is_active and not self._take_reply(call, read_reply(answer.reply)):
                 self._settle(call)
-        except InngestError as error:
+        except Exception as error:  # noqa: BLE001 - the run would else wait for ever, without a word
             self._around.broken(call, error)
 
     def _take_reply(self, call: Call, reply: Reported | Returned | CallFailed) -> bool:
@@ -389,7 +388,7 @@ class Runner:
             except OutsideError as failure:
                 if self._take_refusal(call, step, failure):
                     failed.add(step.key)
-            except InngestError as error:
+            except Exception as error:  # noqa: BLE001 - as in _take
                 self._around.broken(call, error)
             if failed and not left and call.run.is_active:
                 self._retry(call)

@@ -160,6 +160,23 @@ def test_a_watcher_that_raises_does_not_stop_the_engine(live, caplog):
     assert "could not do something" in caplog.text
 
 
+@pytest.mark.parametrize("kind", ["StepRun", "Answered"])
+def test_a_run_whose_reply_cannot_be_dealt_with_fails_and_the_trace_is_logged(live, caplog, kind):
+    def watch(_run, moment):
+        if moment.kind == kind:
+            raise KeyError("no such thing")
+
+    def body(ctx):
+        ctx.step.run("one", lambda: 1)
+        ctx.step.fetch("page", "https://page.example/")
+
+    app = live(declared(body), watch=watch, fetch=lambda *_request: HttpReply(200, {}, b"page"))
+    run = app.ended(app.send())
+    assert (run.status, run.error) == ("failed", {"name": "KeyError", "message": "'no such thing'"})
+    told = [record for record in caplog.records if record.exc_info and run.id in record.getMessage()]
+    assert [type(record.exc_info[1]) for record in told] == [KeyError], "the trace of what was raised is not in the log"
+
+
 def test_an_event_that_nobody_takes_is_told(live):
     told = []
     waiting = declared(lambda ctx: ctx.step.wait_for_event("w", event="wanted", timeout="1h") and "come")
