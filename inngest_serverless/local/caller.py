@@ -65,6 +65,10 @@ class Caller:
         """Make a call when there is room for it, and hand over what was answered."""
         self._lanes.enter(call.run, self._engine.agenda.now_ms, lambda: self._make(call, then))
 
+    def rearrange(self) -> None:
+        """The lanes of runs have changed, for the calls that wait for room as well."""
+        self._lanes.rearrange()
+
     def _make(self, call: Call, then: Callable[[Future[Answer]], None]) -> None:
         room = call.run.lanes  # a sync may give the run others, before the call has ended
         if not self.begins(call):

@@ -128,6 +128,9 @@ class Engine:
     def register(self, functions: Iterable[Mapping[str, Any]], app: str = "") -> bool:
         """Take the functions of a sync, in the wire's form; they replace those that the app had.
 
+        What they ask for holds for the runs under way as well, when time next moves: their concurrency, their throttle
+        and their retries. A time limit and a cancelling event are those of the run's start.
+
         Returns:
             Whether that changes anything.
 
@@ -137,8 +140,8 @@ class Engine:
         """
         schedules = self._schedules
         changed = self._registry.replace(app, functions, schedules.check if schedules is not None else None)
-        if changed is not None and schedules is not None:
-            self._inbox.put(lambda: schedules.plan(app, changed))
+        if changed is not None:
+            self._inbox.put(lambda: self._resync(app, changed))
         return changed is not None
 
     def send(self, event: Mapping[str, Any]) -> list[Run]:
@@ -203,7 +206,7 @@ class Engine:
             The ID of the new run, or None if there is no such run.
         """
         run = self.run_of(run_id)
-        return None if run is None else self._make_later(run.function, run.events)
+        return None if run is None else self._make_later(self._synced(run.function), run.events)
 
     def invoke(self, function_id: str, data: Mapping[str, Any] | None = None) -> str | None:
         """Start a function, from any thread, whatever its triggers are, when time next moves.
@@ -330,8 +333,7 @@ class Engine:
         """An event that nobody takes has come; engines that somebody watches say so."""
 
     def _start(self, function: Registered, events: list[dict[str, Any]]) -> Run | None:
-        # A sync may have changed it since the events were batched or debounced.
-        function = self.functions.get(function.id, function)
+        function = self._synced(function)
         if not self._starts.make_room(function, events[0]):
             self._refuse(function, events[0], "singleton: a run is under way")
             return None
@@ -360,6 +362,7 @@ class Engine:
         def begin() -> None:
             for event in events:
                 self.history.add_event(event, self.agenda.now_ms)
+            self._follow(run, self._synced(function))
             self._begin(run)
 
         self._inbox.put(begin)
@@ -369,6 +372,26 @@ class Engine:
         now_ms = self.now_ms()
         lanes, priority = lanes_of(function, events[0]), priority_ms(function, events[0])
         return Run(self._ids.ulid(now_ms), function, events, now_ms, lanes, priority)
+
+    def _synced(self, function: Registered) -> Registered:
+        """A function as it was synced last, which may have changed since an event came for it, or a run began."""
+        return self.functions.get(function.id, function)
+
+    def _resync(self, app: str, functions: list[Registered]) -> None:
+        """The functions of an app have changed, for the runs under way as well."""
+        if self._schedules is not None:
+            self._schedules.plan(app, functions)
+        synced = {function.id: function for function in functions}
+        for run in self.runs:
+            if run.is_active:
+                self._follow(run, synced.get(run.function.id, run.function))
+        self._starts.rearrange()
+        self._caller.rearrange()
+
+    def _follow(self, run: Run, function: Registered) -> None:
+        """Let a run be one of a function as it is now; a call that is under way keeps the room that it has."""
+        if function != run.function:
+            run.function, run.lanes = function, lanes_of(function, run.events[0])
 
     def _begin(self, run: Run) -> None:
         self.history.add_run(run)

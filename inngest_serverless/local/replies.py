@@ -17,6 +17,7 @@ __all__ = ["CallFailed", "Reported", "Returned", "read_reply"]
 
 _OK, _STEPS, _MULTIPLE_CHOICES = 200, 206, 300
 _SHOWN = 200
+_MOST_DIGITS = 9  # of a number in a header; Python reads no number of thousands of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def read_reply(reply: HttpReply) -> Returned | Reported | CallFailed:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() else None
+    return int(text) if text and len(text) <= _MOST_DIGITS and text.isdecimal() else None
 
 
 def _refused(name: str, message: str) -> CallFailed:

@@ -172,7 +172,7 @@ class Run:
 
     Attributes:
         id: Its ID.
-        function: The function.
+        function: The function, as it was synced last.
         events: What started it.
         queued_ms: When it was made, in Unix milliseconds of the engine's clock.
         lanes: What its calls share with others, and how many may run there at once.

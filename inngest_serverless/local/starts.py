@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from inngest_serverless.local.agenda import Agenda
-    from inngest_serverless.local.flow import Cancelling, Pace
+    from inngest_serverless.local.flow import Cancelling
     from inngest_serverless.local.runner import Runner
     from inngest_serverless.local.runs import Registered, Run
 
@@ -30,7 +30,6 @@ class _Throttled(NamedTuple):
     score_ms: int
     number: int
     run: Run
-    pace: Pace
 
 
 class _Guard(NamedTuple):
@@ -90,19 +89,34 @@ class Starts:
         else:
             self._throttle(run)
 
+    def rearrange(self) -> None:
+        """Let the runs that a throttle holds back wait for the one that their functions have by now, in the same order.
+
+        When the next may start was counted by the throttle before: the one after it is the first to find the new pace.
+        """
+        waiting = sorted(each for row in self._throttled.values() for each in row)
+        self._throttled.clear()
+        self._alarms.clear()  # those that are set ring for nobody, or too late
+        for each in waiting:
+            self._hold(each)
+
     def _throttle(self, run: Run) -> None:
-        flow, now_ms = run.function.flow, self._agenda.now_ms
-        if not run.is_active:
+        if run.is_active:
+            self._hold(_Throttled(self._agenda.now_ms - run.priority_ms, next(self._numbers), run))
+            if run.status == "queued":
+                self._runner.note(run, "Queued", detail="throttled")
+
+    def _hold(self, throttled: _Throttled) -> None:
+        """Begin a run when its throttle lets it."""
+        run = throttled.run
+        throttle = run.function.flow.throttle
+        if throttle is None:
+            if run.is_active:
+                self._runner.begin(run)
             return
-        if flow.throttle is None:
-            self._runner.begin(run)
-            return
-        key = (run.function.id, key_of(flow.throttle.key, run.events[0], run.function.id))
-        waiting = self._throttled.setdefault(key, [])
-        heapq.heappush(waiting, _Throttled(now_ms - run.priority_ms, next(self._numbers), run, flow.throttle))
+        key = (run.function.id, key_of(throttle.key, run.events[0], run.function.id))
+        heapq.heappush(self._throttled.setdefault(key, []), throttled)
         self._let_go(key)
-        if run.status == "queued":
-            self._runner.note(run, "Queued", detail="throttled")
 
     def limit_finish(self, run: Run) -> None:
         """A run is called for the first time: from now on its time counts."""
@@ -139,14 +153,15 @@ class Starts:
     def _let_go(self, key: Hashable) -> None:
         waiting = self._throttled.get(key, [])
         while waiting:
-            first = waiting[0]
-            early_ms = self._paces.take(key, first.pace, self._agenda.now_ms) if first.run.is_active else 0
+            run = waiting[0].run
+            throttle = run.function.flow.throttle
+            early_ms = self._paces.take(key, throttle, self._agenda.now_ms) if throttle and run.is_active else 0
             if early_ms:
                 self._set_alarm(key, early_ms)
                 return
             heapq.heappop(waiting)
-            if first.run.is_active:
-                self._runner.begin(first.run)
+            if run.is_active:
+                self._runner.begin(run)
         self._throttled.pop(key, None)
 
     def _set_alarm(self, key: Hashable, delay_ms: int) -> None:
