@@ -9,19 +9,19 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
 from textwrap import dedent
 from urllib.parse import urlsplit
 
+from waiting import PATIENCE_SECONDS, until
+
 from inngest_serverless.errors import ConfigurationError
 from inngest_serverless.local.emulator import find_emulator
 
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("inngest-serverless")
-DEADLINE_SECONDS = 20.0
 MARK = "DEV_SERVER_TEST"
 # An app whose step never ends, and whose handler fails in many ways, by the path.
 BUSY = """
@@ -63,15 +63,6 @@ def emulator() -> str:
         return find_emulator(None, ROOT)
     except ConfigurationError as error:
         return str(error)
-
-
-def until(condition, what):
-    """Wait for a condition, and fail when it does not come."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited {DEADLINE_SECONDS:.0f} s for {what() if callable(what) else what}"
-        time.sleep(0.01)
-    return found
 
 
 class Dev:
@@ -232,7 +223,7 @@ def kill(mark):
 def request(method, url, body=b"", **headers):
     """An HTTP request, as it is: status, headers, body."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=DEADLINE_SECONDS)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=PATIENCE_SECONDS)
     try:
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         connection.request(method, target, body, {name.replace("_", "-"): value for name, value in headers.items()})

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
+from waiting import PATIENCE_SECONDS, until
 
 from inngest_serverless import (
     Event,
@@ -24,7 +25,6 @@ from inngest_serverless.local.live import LiveEngine
 from inngest_serverless.local.schemas import event_schemas
 
 URL = "https://shop.example/api/inngest"
-DEADLINE_SECONDS = 20.0
 HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>\'"&lt;'
 LONG = "a-name-that-is-far-too-long-to-fit-anywhere-" * 4
 
@@ -111,7 +111,7 @@ class Shop:
 
     def _gated(self, ctx: Any) -> str:
         ctx.step.run("before", lambda: 1)
-        ctx.step.run("hold", lambda: self.gate.wait(DEADLINE_SECONDS))
+        ctx.step.run("hold", lambda: self.gate.wait(PATIENCE_SECONDS))
         return "opened"
 
     def _flaky(self, ctx: Any) -> Any:
@@ -135,12 +135,3 @@ class Shop:
     def _hostile(self, ctx: Any) -> Any:
         ctx.step.run(HOSTILE, lambda: {HOSTILE: HOSTILE})
         raise NonRetriableError(HOSTILE)
-
-
-def until(condition: Any, what: str) -> Any:
-    """Wait for a condition, and fail when it does not come."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited {DEADLINE_SECONDS} s for {what}"
-        time.sleep(0.005)
-    return found

@@ -10,7 +10,8 @@ from textwrap import dedent
 
 import pytest
 from cli_server import run_command
-from dev_process import COMMAND, ROOT, Dev, request, until, write
+from dev_process import COMMAND, ROOT, Dev, request, write
+from waiting import until
 
 from inngest_serverless.local.functions_framework import FunctionsFramework
 from inngest_serverless.local.processes import reserve_port

@@ -7,7 +7,8 @@ import socket
 
 import pytest
 from cli_server import run_command
-from dev_process import BUSY, Dev, processes, request, until, write
+from dev_process import BUSY, Dev, processes, request, write
+from waiting import until
 
 pytestmark = pytest.mark.integration
 

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 from cli_server import run_command
-from dev_process import BUSY, Dev, request, until, write
+from dev_process import BUSY, Dev, request, write
+from waiting import until
 
 pytestmark = pytest.mark.integration
 

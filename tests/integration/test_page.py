@@ -14,7 +14,8 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
-from page_shop import HOSTILE, LONG, Shop, until
+from page_shop import HOSTILE, LONG, Shop
+from waiting import until
 
 from inngest_serverless import create_function, event_trigger, inngest_lambda
 from inngest_serverless.local.api import LocalApi

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from engine_server import both, declare
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_race_trees import NEVER, script, trees
-from test_race_trees import evaluate as evaluate_race
+from race_trees import NEVER, script, trees
+from race_trees import evaluate as evaluate_race
 from workflows import BODIES, RETRIES, World, evaluate, labels, without_tokens, workflows
 
 from inngest_serverless.testing import Fault, Session

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from process_watch import workers
 from soak_calls import KEY
+from waiting import until
 
 from inngest_serverless.local.api import LocalApi
 from inngest_serverless.local.endpoints import lambda_endpoint
@@ -136,13 +137,6 @@ def plans(rng):
         )
 
 
-def until(condition, what):
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {DEADLINE_SECONDS} s for {what} (INNGEST_CHAOS_SEED={SEED})"
-        time.sleep(0.02)
-
-
 def rage(endpoint, engine, leader, clock, log):
     """Let the runs go through it, and check every one of them."""
     headers = {"X-Inngest-Signature": sign(b"", SigningKey(KEY), time.time())}
@@ -153,7 +147,11 @@ def rage(endpoint, engine, leader, clock, log):
         for event, _ in expected.values():
             engine.post([event])
             time.sleep(GAP_SECONDS)
-        until(lambda: all(_ended(engine, event_id) for event_id in expected), "all runs to end")
+        until(
+            lambda: all(_ended(engine, event_id) for event_id in expected),
+            f"all runs to end (INNGEST_CHAOS_SEED={SEED})",
+            DEADLINE_SECONDS,
+        )
     told = f"INNGEST_CHAOS_SEED={SEED}, {dict(chaos.done)}"
     ran = Counter(tuple(line.split()) for line in log.read_text().splitlines())
     for event_id, (event, output) in expected.items():

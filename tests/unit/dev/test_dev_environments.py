@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from textwrap import dedent
 
 import pytest
+from waiting import until
 
 from inngest_serverless.local.dev.environment import ProcessEnvironment, StoppedError, TargetError
 from inngest_serverless.local.dev.environments import Environments
@@ -77,14 +78,6 @@ class TestEnvironments:
 
         return Environments(start, most, first), made
 
-    def until(self, condition):
-        deadline = threading.Event()
-        for _ in range(2_000):
-            if condition():
-                return
-            deadline.wait(0.01)
-        raise AssertionError("it does not come")
-
     def test_calls_one_after_another_share_one(self):
         first = Fake()
         first.gate.release(2)
@@ -95,7 +88,7 @@ class TestEnvironments:
     def test_calls_that_overlap_have_one_each_up_to_the_limit(self, pool):
         environments, made = self.made(2)
         calls = [pool.submit(environments.invoke, n) for n in range(3)]
-        self.until(lambda: len(made) == 2 and all(each.calls for each in made))
+        until(lambda: len(made) == 2 and all(each.calls for each in made), "two calls")
         assert not any(call.done() for call in calls)
         for each in made:
             each.gate.release(2)
@@ -108,7 +101,7 @@ class TestEnvironments:
         def invoke(event):
             with ThreadPoolExecutor(1) as pool:
                 call = pool.submit(environments.invoke, event)
-                self.until(lambda: any(event in each.calls for each in made))
+                until(lambda: any(event in each.calls for each in made), "the call")
                 made[-1].gate.release()
                 return call.result(20)
 
@@ -124,7 +117,7 @@ class TestEnvironments:
         environments, made = self.made(1, first)
         with ThreadPoolExecutor(1) as pool:
             call = pool.submit(environments.invoke, 1)
-            self.until(lambda: made)
+            until(lambda: made, "an environment")
             made[0].gate.release()
             assert call.result(20) == 1
 

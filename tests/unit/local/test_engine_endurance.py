@@ -7,6 +7,7 @@ import math
 
 import pytest
 from engine_app import DAY, HOUR, MINUTE, SECOND, START_MS
+from waiting import until
 
 from inngest_serverless import (
     Cancel,
@@ -327,8 +328,6 @@ def test_a_run_that_cannot_be_called_fails_and_the_engine_goes_on():
     [bad] = engine.post([event(1, bad=float("nan"))])
     [good] = engine.post([event(2)])
     with engine:
-        from test_live import until
-
         [failed] = until(lambda: engine.runs_of(bad), "the first run")
         [run] = until(lambda: engine.runs_of(good), "the second run")
         until(lambda: not (failed.is_active or run.is_active), "both runs to end")

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import ExitStack
 
 import pytest
 from engine_app import URL
+from waiting import PATIENCE_SECONDS, until
 
 from inngest_serverless import create_function, event_trigger, inngest_lambda
 from inngest_serverless.local.api import LocalApi
 from inngest_serverless.local.endpoints import lambda_endpoint
 from inngest_serverless.local.gateway import HttpReply
 from inngest_serverless.local.live import LiveEngine
-
-DEADLINE_SECONDS = 20.0
-
-
-def until(condition, what):
-    """Wait for a condition, and fail when it does not come."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited {DEADLINE_SECONDS} s for {what}"
-        time.sleep(0.005)
-    return found
 
 
 class Lively:
@@ -79,7 +68,7 @@ def test_a_run_goes_to_its_end_by_itself(live):
 
 
 def test_calls_run_at_once(live):
-    gate = threading.Barrier(3, timeout=DEADLINE_SECONDS)
+    gate = threading.Barrier(3, timeout=PATIENCE_SECONDS)
 
     def meet(number):
         gate.wait()
@@ -197,7 +186,7 @@ def test_a_slow_request_for_a_function_keeps_nobody_waiting(live):
     let_go = threading.Event()
 
     def fetch(*_request):
-        assert let_go.wait(DEADLINE_SECONDS)
+        assert let_go.wait(PATIENCE_SECONDS)
         return HttpReply(200, {}, b"slow")
 
     asking = declared(lambda ctx: ctx.step.fetch("f", "https://slow.example/").body)
