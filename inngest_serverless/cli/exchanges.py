@@ -17,7 +17,7 @@ from inngest_serverless.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from inngest_serverless.local.engine import Endpoint
+    from inngest_serverless.local.endpoints import Endpoint
 
 __all__ = ["SECONDS", "UnreachableError", "checked_url", "http_endpoint", "timeout_option"]
 

@@ -99,7 +99,7 @@ def command(
 
 def _engine(
     target: str, trigger: str, watch: Callable[[Run, Moment], None], stack: ExitStack, *, real_time: bool
-) -> Engine:
+) -> Engine | LiveEngine:
     """An engine with the target's functions, and with an API for them."""
     app: Any = None  # it is made when the API is there: a handler reads its settings then
 
@@ -152,7 +152,7 @@ def _wait(engine: LiveEngine, event: dict[str, Any]) -> tuple[list[Run], str]:
     return runs, ""
 
 
-def _started(engine: Engine, event_id: str) -> list[Run]:
+def _started(engine: Engine | LiveEngine, event_id: str) -> list[Run]:
     """The runs that an event has started, and those of failure handlers."""
     return [run for run in engine.runs if any(_is_about(event, event_id) for event in run.events)]
 

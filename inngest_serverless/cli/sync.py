@@ -28,7 +28,7 @@ from inngest_serverless.protocol.signing import sign
 from inngest_serverless.transport import Transport, drive
 
 if TYPE_CHECKING:
-    from inngest_serverless.local.engine import Endpoint
+    from inngest_serverless.local.endpoints import Endpoint
     from inngest_serverless.local.gateway import HttpReply
 
 __all__ = ["command"]

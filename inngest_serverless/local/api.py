@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from inngest_serverless.local.api_routes import Reply
-    from inngest_serverless.local.engine import Engine
+    from inngest_serverless.local.core import EngineCore
 
 __all__ = ["LocalApi", "answer"]
 
@@ -62,7 +62,7 @@ class LocalApi:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: EngineCore,
         host: str = "127.0.0.1",
         port: int = 0,
         *,

@@ -15,8 +15,8 @@ from inngest_serverless.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from inngest_serverless.local.core import EngineCore
     from inngest_serverless.local.cost import Size
-    from inngest_serverless.local.engine import Engine
 
 __all__ = ["Reply", "Request", "Routes", "refuse"]
 
@@ -65,7 +65,7 @@ class Routes:
         token: What the page may show instead of the engine's signing key.
     """
 
-    def __init__(self, engine: Engine, schemas: Mapping[str, Any], size: Size, token: str) -> None:
+    def __init__(self, engine: EngineCore, schemas: Mapping[str, Any], size: Size, token: str) -> None:
         self._engine = engine
         self._page = PageApi(engine, schemas, size)
         self._token = token

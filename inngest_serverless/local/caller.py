@@ -10,16 +10,15 @@ from inngest_serverless.local.calls import Answer, call_body, call_headers, call
 from inngest_serverless.local.lanes import Lanes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from inngest_serverless.local.agenda import Agenda
     from inngest_serverless.local.calls import Call
-    from inngest_serverless.local.gateway import HttpReply
+    from inngest_serverless.local.endpoints import Endpoint
     from inngest_serverless.local.ids import Ids
     from inngest_serverless.local.runs import Registered
     from inngest_serverless.protocol.signing import SigningKey
 
-    Endpoint = Callable[[str, str, Mapping[str, str], bytes], HttpReply]
     Carry = Callable[[Callable[[], Answer], Callable[[Future[Answer]], None], int], None]
 
 __all__ = ["Caller"]

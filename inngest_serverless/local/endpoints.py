@@ -12,7 +12,8 @@ from inngest_serverless.local.rie import LambdaInvocationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from inngest_serverless.local.engine import Endpoint
+    # Sends a request to an app: method, URL, headers, body.
+    Endpoint = Callable[[str, str, Mapping[str, str], bytes], HttpReply]
 
 __all__ = ["lambda_endpoint"]
 

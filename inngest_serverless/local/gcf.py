@@ -18,7 +18,7 @@ from inngest_serverless.local.gateway import HttpReply
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
-    from inngest_serverless.local.engine import Endpoint
+    from inngest_serverless.local.endpoints import Endpoint
 
 __all__ = ["as_passed_on", "flask_endpoint", "starlette_endpoint"]
 

@@ -11,7 +11,7 @@ from inngest_serverless.protocol import headers as names
 from inngest_serverless.protocol.signing import SigningKey, sign
 
 if TYPE_CHECKING:
-    from inngest_serverless.local.engine import Endpoint
+    from inngest_serverless.local.endpoints import Endpoint
 
 __all__ = ["registration"]
 

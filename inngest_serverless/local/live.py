@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from inngest_serverless.clock import now_millis
 from inngest_serverless.errors import InngestError
-from inngest_serverless.local.engine import Engine
+from inngest_serverless.local.core import EngineCore
 from inngest_serverless.local.gateway import HttpReply
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from inngest_serverless.local.calls import Call
-    from inngest_serverless.local.engine import Endpoint
+    from inngest_serverless.local.endpoints import Endpoint
 
 __all__ = ["LiveEngine"]
 
@@ -31,17 +31,17 @@ _BAD_GATEWAY = 502
 T = TypeVar("T")
 
 
-class LiveEngine(Engine):
+class LiveEngine(EngineCore):
     """An engine that lives in a thread of its own, as a context manager.
 
-    Take ``post``, ``signal``, ``cancel``, ``rerun`` and ``invoke`` to tell it anything from other threads; ``send`` and
-    what moves the time are its own business. An app that cannot be reached is a failed call, which is tried again.
+    Take ``post``, ``signal``, ``cancel``, ``rerun`` and ``invoke`` to tell it anything from other threads. An app that
+    cannot be reached is a failed call, which is tried again.
 
     Args:
-        endpoint: As for ``Engine``; several threads use it at once.
+        endpoint: As for ``EngineCore``; several threads use it at once.
         threads: How many calls, and requests for functions, run at once.
         unclaimed: Told of an event that nobody takes, and why, in a line.
-        **options: As for ``Engine``, but for the clock and the latency.
+        **options: As for ``EngineCore``, but for the clock and the latency.
     """
 
     def __init__(

@@ -12,12 +12,10 @@ from urllib.parse import quote
 from inngest_serverless.local.runs import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from inngest_serverless.local.gateway import HttpReply
+    from inngest_serverless.local.endpoints import Endpoint
     from inngest_serverless.local.runs import ReportedStep
-
-    Fetch = Callable[[str, str, Mapping[str, str], bytes], HttpReply]
 
 __all__ = ["OUTSIDE", "OutsideError", "ask_outside"]
 
@@ -37,7 +35,7 @@ class OutsideError(Exception):
         self.error: dict[str, str] = {"name": name, "message": message} | ({"stack": body} if body else {})
 
 
-def ask_outside(step: ReportedStep, fetch: Fetch | None) -> dict[str, Any]:
+def ask_outside(step: ReportedStep, fetch: Endpoint | None) -> dict[str, Any]:
     """Make the request that a step asks for.
 
     Args:
@@ -61,7 +59,7 @@ def ask_outside(step: ReportedStep, fetch: Fetch | None) -> dict[str, Any]:
     return _infer(step, fetch) if step.op == "AIGateway" else _fetch(step, fetch)
 
 
-def _fetch(step: ReportedStep, fetch: Fetch) -> dict[str, Any]:
+def _fetch(step: ReportedStep, fetch: Endpoint) -> dict[str, Any]:
     opts = step.opts
     method, body = opts.get("method") or "GET", opts.get("body") or ""
     try:
@@ -72,7 +70,7 @@ def _fetch(step: ReportedStep, fetch: Fetch) -> dict[str, Any]:
     return {"data": {"url": opts["url"], "status_code": reply.status, "headers": dict(reply.headers), "body": text}}
 
 
-def _infer(step: ReportedStep, fetch: Fetch) -> dict[str, Any]:
+def _infer(step: ReportedStep, fetch: Endpoint) -> dict[str, Any]:
     url, headers = _with_key(step.opts)
     try:
         reply = fetch("POST", url, headers, json.dumps(step.opts.get("body")).encode())

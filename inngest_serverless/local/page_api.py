@@ -22,7 +22,7 @@ from inngest_serverless.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from inngest_serverless.local.engine import Engine
+    from inngest_serverless.local.core import EngineCore
     from inngest_serverless.local.runs import Run
 
 __all__ = ["PageApi"]
@@ -41,7 +41,7 @@ class PageApi:
         size: What costs are counted with where the page does not say.
     """
 
-    def __init__(self, engine: Engine, schemas: Mapping[str, Any], size: Size) -> None:
+    def __init__(self, engine: EngineCore, schemas: Mapping[str, Any], size: Size) -> None:
         self._engine = engine
         self._schemas = schemas
         self._size = size

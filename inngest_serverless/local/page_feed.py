@@ -15,8 +15,8 @@ from inngest_serverless.local.cost import cost_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
+    from inngest_serverless.local.core import EngineCore
     from inngest_serverless.local.cost import Size
-    from inngest_serverless.local.engine import Engine
     from inngest_serverless.local.history import Received
     from inngest_serverless.local.runs import Run
 
@@ -46,7 +46,7 @@ class Feed:
         instance: Tells this feed from that of the server before or after it.
     """
 
-    def __init__(self, engine: Engine, app_state: Callable[[], object]) -> None:
+    def __init__(self, engine: EngineCore, app_state: Callable[[], object]) -> None:
         self.instance: str = token_hex(8)
         self._engine = engine
         self._app_state = app_state

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from inngest_serverless.local.agenda import Agenda
     from inngest_serverless.local.calls import Answer
+    from inngest_serverless.local.endpoints import Endpoint
     from inngest_serverless.local.ids import Ids
-    from inngest_serverless.local.outside import Fetch
     from inngest_serverless.local.runs import ReportedStep, Run, State
     from inngest_serverless.local.waits import Waits
 
@@ -86,7 +86,7 @@ class Runner:
         agenda: Agenda,
         ids: Ids,
         waits: Waits,
-        fetch: Fetch | None,
+        fetch: Endpoint | None,
         watch: Callable[[Run, Moment], None] | None,
         retry_ms: int | None = None,
     ) -> None:

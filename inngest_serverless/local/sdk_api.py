@@ -16,14 +16,14 @@ from inngest_serverless.local.v1_api import cancel, read
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from inngest_serverless.local.engine import Engine
+    from inngest_serverless.local.core import EngineCore
 
 __all__ = ["answer", "answered", "split_target"]
 
 _OK, _BAD_REQUEST, _NOT_FOUND = 200, 400, 404
 
 
-def answer(engine: Engine, method: str, target: str, body: bytes, *, seed: str | None = None) -> tuple[int, Any]:
+def answer(engine: EngineCore, method: str, target: str, body: bytes, *, seed: str | None = None) -> tuple[int, Any]:
     """Answer a request of an app.
 
     Args:
@@ -59,7 +59,7 @@ def split_target(target: str) -> tuple[list[str], dict[str, str]]:
     return [unquote(part) for part in path.strip("/").split("/")], dict(parse_qsl(query))
 
 
-def _answer(engine: Engine, method: str, path: list[str], query: dict[str, str], body: bytes, seed: str) -> Any:
+def _answer(engine: EngineCore, method: str, path: list[str], query: dict[str, str], body: bytes, seed: str) -> Any:
     match method, path:
         case "POST", ["e", *_]:
             return _take_events(engine, json.loads(body), seed)
@@ -76,17 +76,17 @@ def _answer(engine: Engine, method: str, path: list[str], query: dict[str, str],
     raise RefusedError(f"the local engine serves no {method} /{'/'.join(path)}", _NOT_FOUND)
 
 
-def _take_events(engine: Engine, body: Any, seed: str) -> dict[str, Any]:
+def _take_events(engine: EngineCore, body: Any, seed: str) -> dict[str, Any]:
     return {"ids": engine.post(body if isinstance(body, list) else [body], seed), "status": _OK}
 
 
-def _register(engine: Engine, body: Any) -> dict[str, Any]:
+def _register(engine: EngineCore, body: Any) -> dict[str, Any]:
     # The server reads keys without regard to letter case.
     document = {str(name).lower(): value for name, value in body.items()}
     return {"ok": True, "modified": engine.register(document["functions"], document.get("appname") or "")}
 
 
-def _signal(engine: Engine, body: Any) -> dict[str, Any]:
+def _signal(engine: EngineCore, body: Any) -> dict[str, Any]:
     run = engine.signal(body["signal"], body.get("data"))
     if run is None:
         raise RefusedError("No signal found", _NOT_FOUND)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Unpack
 
-    from inngest_serverless.local.engine import Endpoint
+    from inngest_serverless.local.endpoints import Endpoint
     from inngest_serverless.options import HandlerOptions
 
 __all__ = ["Kind", "LambdaContext", "NoModuleError", "Target", "endpoint_of", "load"]

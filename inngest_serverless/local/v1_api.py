@@ -15,7 +15,7 @@ from inngest_serverless.local.refusals import RefusedError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from inngest_serverless.local.engine import Engine
+    from inngest_serverless.local.core import EngineCore
     from inngest_serverless.local.history import Received
     from inngest_serverless.local.runs import Run
 
@@ -33,7 +33,7 @@ _STATUS_WORDS = {
 }
 
 
-def read(engine: Engine, path: list[str], query: Mapping[str, str]) -> dict[str, Any]:
+def read(engine: EngineCore, path: list[str], query: Mapping[str, str]) -> dict[str, Any]:
     """A document.
 
     Args:
@@ -60,7 +60,7 @@ def read(engine: Engine, path: list[str], query: Mapping[str, str]) -> dict[str,
     raise RefusedError(f"the local engine serves no GET /v1/{'/'.join(path)}", _NOT_FOUND)
 
 
-def cancel(engine: Engine, path: list[str]) -> None:
+def cancel(engine: EngineCore, path: list[str]) -> None:
     """Cancel a run; nothing happens if it has ended.
 
     Args:
@@ -77,7 +77,7 @@ def cancel(engine: Engine, path: list[str]) -> None:
             raise RefusedError(f"the local engine serves no DELETE /v1/{'/'.join(path)}", _NOT_FOUND)
 
 
-def _found(engine: Engine, run_id: str) -> Run:
+def _found(engine: EngineCore, run_id: str) -> Run:
     run = engine.run_of(run_id)
     if run is None:
         raise RefusedError(f"Unable to load function run: {run_id}", _NOT_FOUND)
@@ -121,7 +121,7 @@ def _event(received: Received) -> dict[str, Any]:
     return own | received.event
 
 
-def _events(engine: Engine, query: Mapping[str, str]) -> list[dict[str, Any]]:
+def _events(engine: EngineCore, query: Mapping[str, str]) -> list[dict[str, Any]]:
     """Events, the newest first.
 
     Args:

@@ -17,7 +17,7 @@ from inngest_serverless.local.targets import endpoint_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from inngest_serverless.local.engine import Endpoint
+    from inngest_serverless.local.endpoints import Endpoint
     from inngest_serverless.local.gateway import HttpReply
 
     Target = Function[Any] | Iterable[Function[Any]] | Callable[..., Any]

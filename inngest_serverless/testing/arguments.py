@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from inngest_serverless.events import Event
-    from inngest_serverless.local.engine import Endpoint
+    from inngest_serverless.local.endpoints import Endpoint
     from inngest_serverless.testing.faults import Fault
     from inngest_serverless.testing.mocks import GivenMocks
 

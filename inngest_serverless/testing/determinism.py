@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime
 
-    from inngest_serverless.local.engine import Endpoint
+    from inngest_serverless.local.endpoints import Endpoint
     from inngest_serverless.testing.apps import Target
     from inngest_serverless.testing.arguments import Started
     from inngest_serverless.testing.mocks import GivenMocks

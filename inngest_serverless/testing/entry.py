@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from inngest_serverless.functions import Function
-    from inngest_serverless.local.engine import Endpoint
+    from inngest_serverless.local.endpoints import Endpoint
     from inngest_serverless.testing.apps import Target
     from inngest_serverless.testing.arguments import EntryArguments, Started
     from inngest_serverless.testing.faults import Fault

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from inngest_serverless.functions import Function
-    from inngest_serverless.local.engine import Endpoint
+    from inngest_serverless.local.endpoints import Endpoint
     from inngest_serverless.local.runs import Registered, ReportedStep, Run
     from inngest_serverless.testing.faults import Faults
     from inngest_serverless.testing.mocks import Mocks

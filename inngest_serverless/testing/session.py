@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from inngest_serverless.functions import Function
-    from inngest_serverless.local.engine import Endpoint
+    from inngest_serverless.local.endpoints import Endpoint
     from inngest_serverless.local.gateway import HttpReply
     from inngest_serverless.local.runs import Run
     from inngest_serverless.testing.apps import Target

@@ -18,7 +18,7 @@ from inngest_serverless.testing.mocks import finished_op
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from inngest_serverless.local.engine import Endpoint
+    from inngest_serverless.local.endpoints import Endpoint
     from inngest_serverless.testing.faults import Faults
     from inngest_serverless.testing.held_logs import Held
     from inngest_serverless.testing.mocks import Mocks

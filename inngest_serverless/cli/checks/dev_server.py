@@ -11,7 +11,7 @@ from inngest_serverless.config import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from inngest_serverless.local.engine import Endpoint
+    from inngest_serverless.local.endpoints import Endpoint
 
 __all__ = ["check_dev_server"]
 

@@ -15,7 +15,7 @@ from inngest_serverless.protocol.signing import sign
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from inngest_serverless.local.engine import Endpoint
+    from inngest_serverless.local.endpoints import Endpoint
     from inngest_serverless.local.gateway import HttpReply
     from inngest_serverless.protocol.signing import SigningKey
 

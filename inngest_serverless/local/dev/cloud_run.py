@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from inngest_serverless.local.dev.limits import Limits, Refusal
-    from inngest_serverless.local.engine import Endpoint
+    from inngest_serverless.local.endpoints import Endpoint
     from inngest_serverless.local.gateway import HttpReply
 
 __all__ = ["CloudRun"]

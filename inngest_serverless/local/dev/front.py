@@ -16,7 +16,7 @@ from inngest_serverless.local.guard import Guard
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from inngest_serverless.local.engine import Endpoint
+    from inngest_serverless.local.endpoints import Endpoint
 
 __all__ = ["Front", "PortTakenError"]
 

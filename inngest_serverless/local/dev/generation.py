@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from inngest_serverless.local.dev.environment import Found
-    from inngest_serverless.local.engine import Endpoint
+    from inngest_serverless.local.endpoints import Endpoint
 
 __all__ = ["RUNTIMES", "Generation", "Setup"]
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from inngest_serverless.local.dev.feed import Feed
     from inngest_serverless.local.dev.generation import Setup
-    from inngest_serverless.local.engine import Endpoint
+    from inngest_serverless.local.endpoints import Endpoint
     from inngest_serverless.local.gateway import HttpReply
     from inngest_serverless.local.runs import Registered
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from inngest_serverless.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from inngest_serverless.local.engine import Endpoint
+    from inngest_serverless.local.endpoints import Endpoint
     from inngest_serverless.local.gateway import HttpReply
 
 __all__ = ["sync"]
