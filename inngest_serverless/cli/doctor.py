@@ -52,14 +52,13 @@ def command(target: str | None, url: str | None, timeout: float, as_json: bool) 
     # Loading a target changes the environment.
     environ = dict(os.environ)
     reports = {"settings": check_settings(environ)}
-    with progress("looking at the settings"):
-        reports["settings"].findings.extend(check_dev_server(environ, http_endpoint(_DEV_SERVER_SECONDS)))
+    with progress("looking at the settings"), http_endpoint(_DEV_SERVER_SECONDS) as endpoint:
+        reports["settings"].findings.extend(check_dev_server(environ, endpoint))
     if target is not None:
         with progress(f"loading {target}"):
             reports["target"] = _check_target(target)
     if address is not None:
-        with progress(f"asking {address}"):
-            endpoint = http_endpoint(timeout)
+        with progress(f"asking {address}"), http_endpoint(timeout) as endpoint:
             reports["deployment"] = check_deployment(address, endpoint, environ, reports.get("target"))
     reports = {name: report.without_passwords() for name, report in reports.items()}
     findings = [finding for report in reports.values() for finding in report.findings]

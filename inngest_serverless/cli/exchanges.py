@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -66,17 +67,16 @@ def checked_url(url: str, where: str = "--url") -> str:
     return url
 
 
-def http_endpoint(timeout: float = SECONDS) -> Endpoint:
-    """Reach an app over HTTP.
+@contextmanager
+def http_endpoint(timeout: float = SECONDS) -> Iterator[Endpoint]:
+    """Reach an app over HTTP, for as long as the block lasts.
 
     Args:
         timeout: How many seconds to wait for a reply.
 
-    Returns:
+    Yields:
         An endpoint that raises ``UnreachableError`` where there is no reply.
     """
-    waits = httpx.Timeout(timeout)
-    client = httpx.Client(timeout=waits, headers={"user-agent": f"inngest-serverless/{__version__}"})
 
     def endpoint(method: str, url: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
         try:
@@ -87,7 +87,9 @@ def http_endpoint(timeout: float = SECONDS) -> Endpoint:
             raise UnreachableError(method, url, reason, detail) from None
         return HttpReply(reply.status_code, dict(reply.headers), reply.content)
 
-    return endpoint
+    headers = {"user-agent": f"inngest-serverless/{__version__}"}
+    with httpx.Client(timeout=httpx.Timeout(timeout), headers=headers) as client:
+        yield endpoint
 
 
 def _explained(error: httpx.HTTPError, timeout: float) -> tuple[str, str]:

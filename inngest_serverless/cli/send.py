@@ -87,7 +87,8 @@ def _destination(to: str | None) -> tuple[bool | None, str | None]:
 def _is_app(origin: str) -> bool:
     """Whether an app answers there, of any SDK, which takes calls and no events."""
     try:
-        return SDK in {name.lower() for name in http_endpoint(_LOOK_SECONDS)("GET", origin, {}, b"").headers}
+        with http_endpoint(_LOOK_SECONDS) as endpoint:
+            return SDK in {name.lower() for name in endpoint("GET", origin, {}, b"").headers}
     except UnreachableError:
         return False
 

@@ -72,10 +72,9 @@ def command(target: str | None, url: str | None, in_band: bool, timeout: float, 
             with redirect_stdout(sys.stderr):
                 endpoint = calling(load(target, cwd=Path.cwd()).endpoint, target)
                 outcome = _ask_app(endpoint, address)
-        elif in_band:
-            outcome = _bring(http_endpoint(timeout), address)
         else:
-            outcome = _ask_app(http_endpoint(timeout), address)
+            with http_endpoint(timeout) as endpoint:
+                outcome = _bring(endpoint, address) if in_band else _ask_app(endpoint, address)
     if as_json:
         how = "in-band" if in_band else "out-of-band"
         said = {"synced": outcome.synced, "modified": outcome.modified, "message": outcome.message}

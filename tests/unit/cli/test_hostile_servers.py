@@ -36,6 +36,9 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
+    # It leaves connections open, as servers do: a command has to close its own, or Python warns of them.
+    protocol_version = "HTTP/1.1"
+
     def answer(self):
         self.rfile.read(int(self.headers["Content-Length"] or 0))
         self.send_response(self.server.status)
