@@ -46,8 +46,9 @@ __all__ = ["Function", "create_function", "index_functions"]
 MAX_RETRIES = 20
 DEFAULT_RETRIES = 4
 
-# inspect.CO_COROUTINE; importing inspect would cost a cold start more than everything else here.
+# Of inspect; importing it would cost a cold start more than everything else here.
 _CO_COROUTINE = 0x80
+_CO_VARARGS = 0x04
 
 
 class Function(Generic[R]):
@@ -193,6 +194,7 @@ def create_function(
             f"function {function_id!r}: on_failure takes a plain function, def handler(ctx), "
             f"not {type(on_failure).__name__}"
         )
+    _check_argument(function_id, on_failure)
     try:
         triggers = trigger_list(trigger)
         event_types = types_by_event(triggers)
@@ -218,9 +220,23 @@ def create_function(
     def decorate(handler: Any) -> Any:
         if not callable(handler):
             raise ConfigurationError(f"function {function_id!r}: create_function decorates a function")
+        _check_argument(function_id, handler)
         return Function(function_id, handler, options, event_types, on_failure, middleware)
 
     return decorate
+
+
+def _check_argument(function_id: str, handler: Any) -> None:
+    """Refuse what cannot be called with the context alone; what is no plain function or method is let pass."""
+    code = getattr(handler, "__code__", None)
+    if code is None or code.co_flags & _CO_VARARGS:
+        return
+    most = code.co_argcount - (getattr(handler, "__self__", None) is not None)
+    if not most - len(handler.__defaults__ or ()) <= 1 <= most:
+        raise ConfigurationError(
+            f"function {function_id!r}: {handler.__name__} takes {most} arguments, and is called with one, "
+            "the context: write def f(ctx), with the steps in ctx.step"
+        )
 
 
 def _flow_control(idempotency: str | None, **given: Any) -> dict[str, Any]:

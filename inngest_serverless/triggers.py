@@ -105,6 +105,10 @@ def trigger_list(given: Trigger | Sequence[Trigger]) -> list[Trigger]:
     """
     items: list[Any] = list(given) if isinstance(given, (list, tuple)) else [given]
     triggers = [item for item in items if isinstance(item, Trigger)]
+    others = [item for item in items if not isinstance(item, Trigger) and item is not None]
+    if others:
+        wrong = getattr(others[0], "__name__", type(others[0]).__name__)
+        raise ConfigurationError(f"{wrong} is no trigger: pass trigger=event_trigger('...') or cron_trigger('...')")
     if not triggers or len(triggers) < len(items):
         raise ConfigurationError("it has no trigger: pass trigger=event_trigger('...') or cron_trigger('...')")
     if len(triggers) > _MOST_TRIGGERS:

@@ -10,6 +10,7 @@ from engine_server import Server, time_limit
 
 from inngest_serverless import (
     ConfigurationError,
+    Event,
     Function,
     Trigger,
     create_function,
@@ -139,6 +140,11 @@ def test_an_event_needs_a_name(name):
     assert "name of an event" in refusal(event_trigger, name)
 
 
+@pytest.mark.parametrize(("given", "named"), [("a/b", "str"), (Event, "Event"), ([TRIGGER, "a/b"], "str")], ids=repr)
+def test_what_is_no_trigger_is_named(given, named):
+    assert refusal(declared, trigger=given).startswith(f"function 'fn': {named} is no trigger: pass trigger=event_tr")
+
+
 @pytest.mark.parametrize("expression", [None, ""])
 def test_an_empty_expression_is_left_out(expression):
     assert event_trigger("a/b", expression).to_json() == {"event": "a/b"}
@@ -208,6 +214,51 @@ def test_a_cron_that_is_no_text_is_refused(cron):
 
 def test_a_wrong_cron_names_the_field():
     assert "hour '24'" in refusal(cron_trigger, "0 24 * * *")
+
+
+# What they are called with.
+
+
+def with_step(ctx, step):
+    return step
+
+
+class Work:
+    def __call__(self, ctx):
+        return ctx
+
+    def method(self, ctx):
+        return ctx
+
+    @classmethod
+    def class_method(cls, ctx):
+        return ctx
+
+
+@pytest.mark.parametrize("handler", [with_step, lambda: 1, lambda ctx, step, more=1: 1], ids=["two", "none", "default"])
+def test_a_handler_that_takes_no_context_alone_is_refused(handler):
+    for message in (refusal(declared, handler), refusal(declared, on_failure=handler)):
+        assert message.startswith(f"function 'fn': {handler.__name__} takes ")
+        assert message.endswith("write def f(ctx), with the steps in ctx.step")
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        lambda *args: 1,
+        lambda ctx, *more: 1,
+        lambda ctx=None: 1,
+        lambda ctx, size=3: 1,
+        functools.partial(with_step, step=1),
+        Work().method,
+        Work.class_method,
+        Work(),
+        MagicMock(),
+    ],
+    ids=["args", "and args", "default", "more", "partial", "method", "class method", "object", "mock"],
+)
+def test_a_handler_that_can_be_called_with_the_context_is_taken(handler):
+    assert declared(handler, on_failure=handler).handler is handler
 
 
 # Which functions are async.
@@ -303,12 +354,6 @@ def test_a_mock_is_no_endless_matter():
     """As users' tests pass them."""
     with time_limit(1):
         assert not is_coroutine_function(MagicMock(return_value=1))
-
-
-def test_a_handler_without_a_parameter_is_told():
-    answer = Server(declared(lambda: 1)).call()
-    assert (answer.status, answer.json["name"]) == (500, "TypeError")
-    assert "argument" in answer.json["message"]
 
 
 def test_streaming_is_refused():
