@@ -12,12 +12,21 @@ from inngest_serverless.errors import ConfigurationError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
-    from typing import Any, Literal, TypeVar
+    from typing import Any, Literal, TypeVar, overload
 
     from inngest_serverless.engine.ledger import Ledger
     from inngest_serverless.protocol.step_ids import Scope
 
     T = TypeVar("T")
+    A = TypeVar("A")
+    B = TypeVar("B")
+    C = TypeVar("C")
+    D = TypeVar("D")
+else:
+
+    def overload(_function: object) -> None:
+        """Nothing: overloads are for type checkers."""
+
 
 __all__ = ["AsyncGroup", "Group"]
 
@@ -30,7 +39,22 @@ class Group:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def parallel(self, branches: Iterable[Callable[[], T]], *, mode: Literal["race"] | None = None) -> tuple[T, ...]:
+    # A tuple keeps the type of each result; a list gives them one type.
+    @overload
+    def parallel(self, branches: tuple[Callable[[], A], Callable[[], B]]) -> tuple[A, B]: ...
+    @overload
+    def parallel(self, branches: tuple[Callable[[], A], Callable[[], B], Callable[[], C]]) -> tuple[A, B, C]: ...
+    @overload
+    def parallel(
+        self, branches: tuple[Callable[[], A], Callable[[], B], Callable[[], C], Callable[[], D]]
+    ) -> tuple[A, B, C, D]: ...
+    @overload
+    def parallel(
+        self, branches: Iterable[Callable[[], T]], *, mode: Literal["race"] | None = None
+    ) -> tuple[T, ...]: ...
+    def parallel(
+        self, branches: Iterable[Callable[[], Any]], *, mode: Literal["race"] | None = None
+    ) -> tuple[Any, ...]:
         """Run branches in parallel: the server calls for their steps at the same time.
 
         Args:
@@ -45,9 +69,9 @@ class Group:
         Raises:
             Exception: What the first failing branch raised, once all of them have ended; of a race, what the winner
                 raised.
-            ConfigurationError: The mode is unknown.
+            ConfigurationError: The mode is unknown, or a branch is no function.
         """
-        return _Exploration(self._ledger, list(branches), race=is_race(mode)).results()
+        return _Exploration(self._ledger, _functions(branches), race=is_race(mode)).results()
 
 
 class _Exploration:
@@ -164,14 +188,36 @@ class AsyncGroup:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
+    @overload
+    async def parallel(
+        self, branches: tuple[Callable[[], Awaitable[A]], Callable[[], Awaitable[B]]]
+    ) -> tuple[A, B]: ...
+    @overload
+    async def parallel(
+        self, branches: tuple[Callable[[], Awaitable[A]], Callable[[], Awaitable[B]], Callable[[], Awaitable[C]]]
+    ) -> tuple[A, B, C]: ...
+    @overload
+    async def parallel(
+        self,
+        branches: tuple[
+            Callable[[], Awaitable[A]],
+            Callable[[], Awaitable[B]],
+            Callable[[], Awaitable[C]],
+            Callable[[], Awaitable[D]],
+        ],
+    ) -> tuple[A, B, C, D]: ...
+    @overload
     async def parallel(
         self, branches: Iterable[Callable[[], Awaitable[T]]], *, mode: Literal["race"] | None = None
-    ) -> tuple[T, ...]:
+    ) -> tuple[T, ...]: ...
+    async def parallel(
+        self, branches: Iterable[Callable[[], Awaitable[Any]]], *, mode: Literal["race"] | None = None
+    ) -> tuple[Any, ...]:
         """As ``Group.parallel``, for functions that return awaitables."""
         import asyncio
 
         race = object() if is_race(mode) else None
-        tasks = [asyncio.ensure_future(_outcome(branch, race)) for branch in branches]
+        tasks = [asyncio.ensure_future(_outcome(branch, race)) for branch in _functions(branches)]
         if race is not None and tasks:
             done, losers = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             self._ledger.note_raced(self._ledger.passed)
@@ -193,6 +239,21 @@ async def _outcome(branch: Callable[[], Awaitable[Any]], race: object | None) ->
         return await branch(), None
     except Exception as error:  # noqa: BLE001 - raised once all branches have ended
         return None, error
+
+
+def _functions(branches: Iterable[Any]) -> list[Any]:
+    given = list(branches)
+    wrong = [branch for branch in given if not callable(branch)]
+    if wrong:
+        for branch in wrong:
+            if hasattr(branch, "cr_code"):
+                # A step that was called: that it is not awaited is not what is to be told.
+                branch.close()
+        raise ConfigurationError(
+            f"group.parallel takes functions, not {type(wrong[0]).__name__}: "
+            "write lambda: ctx.step.run('id', function), without calling the step"
+        )
+    return given
 
 
 def is_race(mode: str | None) -> bool:

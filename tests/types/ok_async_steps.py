@@ -100,6 +100,11 @@ async def groups(ctx: AsyncContext) -> None:
         tuple[int, ...],
     )
     assert_type(await ctx.group.parallel([lambda: step.run("a", count)], mode="race"), tuple[int, ...])
+    one, mail = await ctx.group.parallel(
+        (lambda: step.run("g", count, 1), lambda: step.run("h", send_email_async, "a"))
+    )
+    assert_type(one, int)
+    assert_type(mail, Receipt)
     number, receipt = await asyncio.gather(step.run("c", count, 1), step.run("d", send_email_async, "a"))
     assert_type(number, int)
     assert_type(receipt, Receipt)

@@ -147,6 +147,16 @@ def groups(ctx: Context) -> None:
         ctx.group.parallel([lambda: ctx.step.run("a", count, 1), lambda: ctx.step.run("b", count, 2)]),
         tuple[int, ...],
     )
+    number, receipt, none = ctx.group.parallel(
+        (
+            lambda: ctx.step.run("c", count, 1),
+            lambda: ctx.step.run("d", send_email, "a"),
+            lambda: ctx.step.sleep("e", "1h"),
+        )
+    )
+    assert_type(number, int)
+    assert_type(receipt, Receipt)
+    assert_type(none, None)
     assert_type(ctx.group.parallel([partial(count, number) for number in range(3)]), tuple[int, ...])
     assert_type(ctx.group.parallel([lambda: ctx.step.run("a", count)], mode="race"), tuple[int, ...])
 

@@ -682,3 +682,24 @@ def test_a_coroutine_in_place_of_a_branch_is_a_clear_error():
     answer = Server(function(handler)).call()
     assert answer.status in {400, 500}, answer
     assert "coroutine" in answer.error["message"]
+
+
+# What is no branch.
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_step_that_was_called_is_no_branch(kind):
+    def called(ctx):
+        return [ctx.step.run("a", str)]
+
+    async def handler(ctx):
+        await ctx.group.parallel(called(ctx))
+
+    fn = function(handler if kind == "async" else lambda ctx: ctx.group.parallel(called(ctx)))
+    memos = {hash_of("a"): {"data": ""}}
+    error = Server(fn).call(memos=memos, order=[*memos]).error
+    assert error["name"] == "ConfigurationError"
+    assert error["message"] == (
+        f"group.parallel takes functions, not {'str' if kind == 'sync' else 'coroutine'}: "
+        "write lambda: ctx.step.run('id', function), without calling the step"
+    )
