@@ -140,7 +140,11 @@ def test_an_event_needs_a_name(name):
     assert "name of an event" in refusal(event_trigger, name)
 
 
-@pytest.mark.parametrize(("given", "named"), [("a/b", "str"), (Event, "Event"), ([TRIGGER, "a/b"], "str")], ids=repr)
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [("a/b", "str"), (Event, "Event"), ([TRIGGER, "a/b"], "str")],
+    ids=["text", "type of event", "mixed"],
+)
 def test_what_is_no_trigger_is_named(given, named):
     assert refusal(declared, trigger=given).startswith(f"function 'fn': {named} is no trigger: pass trigger=event_tr")
 
