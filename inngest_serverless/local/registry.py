@@ -79,7 +79,9 @@ def _suggestion(name: str, known: Iterable[str]) -> str:
     """What somebody may have meant by a name, or else what there is."""
     names = sorted(set(known))
     close = get_close_matches(name, names, 1, cutoff=0.75)
-    return f" (did you mean {close[0]!r}?)" if close else f"; known are {', '.join(names) or 'none'}"
+    if close:
+        return f" (did you mean {close[0]!r}?)"
+    return f"; known are {', '.join(names)}" if names else ""
 
 
 def _read(document: Mapping[str, Any]) -> Registered:

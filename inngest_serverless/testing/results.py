@@ -149,9 +149,8 @@ class RunResult(Generic[R]):
         found = [step for step in self.step_results if step.id == step_id]
         if index >= len(found):
             failure = f"; the run failed: {self.error.reason}" if self.error else ""
-            raise KeyError(
-                f"no use {index} of a step {step_id!r} has finished; finished are {self._shown_steps}{failure}"
-            )
+            use = f"use {index} of " if index else ""
+            raise KeyError(f"no {use}step {step_id!r} has finished; finished are {self._shown_steps}{failure}")
         return found[index]
 
     def describe(self) -> str:

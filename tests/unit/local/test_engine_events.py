@@ -76,6 +76,9 @@ def test_an_event_that_starts_nothing_is_an_error_that_names_those_that_do(serve
     )
     with pytest.raises(EngineError, match=r"event 'c' starts no function: none has this trigger; known are a, b$"):
         app.engine.execute({"name": "c"})
+    scheduled = serve(started_by(cron_trigger("* * * * *")))
+    with pytest.raises(EngineError, match=r"event 'c' starts no function: none has this trigger$"):
+        scheduled.engine.execute({"name": "c"})
     with pytest.raises(EngineError, match=r"there are no functions yet; send it again once the app is up$"):
         Engine(lambda *_: None).execute({"name": "c"})
 

@@ -117,8 +117,10 @@ def test_steps_of_the_same_id():
     result = run(function(body), order())
     assert result.steps == ("page", "page", "page")
     assert [result.step("page", index).output for index in range(3)] == [0, 1, 2]
-    with pytest.raises(KeyError, match="no use 3 of a step 'page' has finished; finished are 'page'"):
+    with pytest.raises(KeyError, match="no use 3 of step 'page' has finished; finished are 'page'"):
         result.step("page", 3)
+    with pytest.raises(KeyError, match="no step 'pgae' has finished; finished are 'page'"):
+        result.step("pgae")
 
 
 def test_a_function_that_catches_a_failed_step():
