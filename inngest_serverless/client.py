@@ -186,7 +186,10 @@ class Client:
 
     def _sending_one(self, event: Sendable) -> Sending[str]:
         if not isinstance(event, (Event, Mapping)):
-            raise ConfigurationError(f"{type(event).__name__} is not an event: use send_many to send several")
+            raise ConfigurationError(
+                f"{type(event).__name__} is not an event: write Event('app/thing.happened', data={{...}}), "
+                "or use send_many to send several"
+            )
         [event_id] = yield from self._sending(event)
         return event_id
 

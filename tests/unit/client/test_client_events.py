@@ -61,7 +61,9 @@ def test_one_event(api, clients, call):
 
 @pytest.mark.parametrize("events", [numbered(2), (), "several", 5, None])
 def test_send_takes_one_event(events, api, clients, call):
-    with pytest.raises(ConfigurationError, match="use send_many"):
+    with pytest.raises(
+        ConfigurationError, match=r"is not an event: write Event\('.*', data=\{\.\.\.\}\), or use send_many"
+    ):
         call(clients(), "send", events)
     assert not api.received
 
