@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from inngest_serverless.middleware import Hooks
     from inngest_serverless.secret_keys import KeySecret
-    from inngest_serverless.sending import Renew, Sending
+    from inngest_serverless.sending import Renew
+    from inngest_serverless.tries import Sending
 
     T = TypeVar("T")
     Sendable = Event[Any] | Mapping[str, Any]

@@ -11,20 +11,20 @@ from inngest_serverless.protocol.exchange import Outbound
 from inngest_serverless.protocol.signing import hide_keys
 from inngest_serverless.sent_events import event_list
 from inngest_serverless.serialization import encode
-from inngest_serverless.transport import Pause, SecretOutbound
+from inngest_serverless.transport import SecretOutbound
+from inngest_serverless.tries import authorized, trying
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-    from typing import Any, TypeVar
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Any
 
     from inngest_serverless.config import Settings
     from inngest_serverless.middleware import Hooks
     from inngest_serverless.protocol.exchange import OutboundReply
     from inngest_serverless.protocol.signing import SigningKey
+    from inngest_serverless.tries import Sending
 
-    T = TypeVar("T")
-    Sending = Generator[Outbound | Pause, Any, T]
     Renew = Callable[[Settings], Settings | None]
 
 __all__ = ["batches", "sending", "signalling"]
@@ -34,17 +34,11 @@ MAX_EVENTS_PER_REQUEST = 5_000
 # The server's default limit for one event. A request is kept to the same size; an event that is larger goes alone, and
 # the server, whose limit may be another, decides.
 MAX_BYTES_PER_REQUEST = 512 * 1024
-# How often a request is sent if it gets no answer, or one that says "later".
-MAX_TRIES = 5
-# Before the n-th retry passes a random time of up to BACK_OFF_SECONDS * 2 ** (n - 1). No pause is longer than
-# MAX_PAUSE_SECONDS, even where the server asks for more.
-BACK_OFF_SECONDS = 0.1
-MAX_PAUSE_SECONDS = 5.0
 
 _DEV_EVENT_KEY = "dev"
 _SEED_BYTES = 10
 _MAX_FAULT_LENGTH = 500
-_UNAUTHORIZED, _NOT_FOUND, _TOO_MANY_REQUESTS, _SERVER_ERRORS = 401, 404, 429, 500
+_UNAUTHORIZED, _NOT_FOUND = 401, 404
 
 
 def sending(
@@ -109,10 +103,10 @@ def _sending(
     for number, batch in enumerate(batches(texts)):
         id_seed = _id_seed(seed, number, millis)
         try:
-            reply = yield from _trying(_event_request(settings, key, batch, id_seed), now, draw)
+            reply = yield from trying(_event_request(settings, key, batch, id_seed), now, draw)
             if reply.status == _UNAUTHORIZED and renew is not None and (fresh := renew(settings)) is not None:
                 settings, key = fresh, _event_key(fresh)
-                reply = yield from _trying(_event_request(settings, key, batch, id_seed), now, draw)
+                reply = yield from trying(_event_request(settings, key, batch, id_seed), now, draw)
         except TransportError as error:
             raise SendEventsError(f"{len(ids)} of {len(texts)} events were sent: {error}", ids) from error
         accepted, fault = _accepted(reply, len(batch), key)
@@ -182,10 +176,10 @@ def signalling(
     body = _encoded({"signal": signal, "data": data}, f"signal {signal!r}")
     request = Outbound("POST", f"{settings.api_origin}/v1/signals", _headers(settings), body)
     try:
-        reply = yield from _authorized(request, keys, now, draw)
+        reply = yield from authorized(request, keys, now, draw)
         if reply.status == _UNAUTHORIZED and renew is not None and (fresh := renew(settings)) is not None:
             keys = [*fresh.signing_keys]
-            reply = yield from _authorized(request, keys, now, draw)
+            reply = yield from authorized(request, keys, now, draw)
     except TransportError as error:
         raise SendEventsError(f"signal {signal!r} was not sent: {error}") from error
     if reply.status == _NOT_FOUND:
@@ -265,65 +259,6 @@ def batches(texts: Iterable[str]) -> Iterator[list[str]]:
         size += length
     if batch:
         yield batch
-
-
-# Tries.
-
-
-def _authorized(
-    request: Outbound, keys: list[SigningKey], now: float, draw: Callable[[], float] | None
-) -> Sending[OutboundReply]:
-    if keys:
-        request.headers[names.AUTHORIZATION] = keys[0].bearer()
-    reply = yield from _trying(request, now, draw)
-    for key in keys[1:]:
-        if reply.status != _UNAUTHORIZED:
-            break
-        request.headers[names.AUTHORIZATION] = key.bearer()
-        reply = yield from _trying(request, now, draw)
-        if reply.status != _UNAUTHORIZED:
-            keys[:] = [key, *(other for other in keys if other is not key)]
-    return reply
-
-
-def _trying(request: Outbound, now: float, draw: Callable[[], float] | None) -> Sending[OutboundReply]:
-    """Send a request until it is answered; the answer to the last try counts whatever it is."""
-    for retry in range(1, MAX_TRIES):
-        asked = 0.0
-        try:
-            reply: OutboundReply = yield request
-        except TransportError:
-            pass
-        else:
-            if reply.status != _TOO_MANY_REQUESTS and reply.status < _SERVER_ERRORS:
-                return reply
-            asked = _retry_after(reply, now)
-        back_off = (draw or _chance)() * BACK_OFF_SECONDS * 2 ** (retry - 1)
-        yield Pause(min(max(asked, back_off), MAX_PAUSE_SECONDS))
-    return (yield request)  # type: ignore[no-any-return]
-
-
-def _chance() -> float:
-    from random import random
-
-    return random()  # noqa: S311 - it spreads retries, and keeps no secret
-
-
-def _retry_after(reply: OutboundReply, now: float) -> float:
-    """The seconds that a reply asks to wait, 0 if it does not."""
-    text = reply.headers.get(names.RETRY_AFTER, "").strip()
-    if not text:
-        return 0.0
-    if text.isascii() and text.isdigit():
-        return float(text)
-    from datetime import datetime
-
-    from inngest_serverless.durations import to_instant
-
-    try:
-        return datetime.fromisoformat(to_instant(text)).timestamp() - now
-    except ConfigurationError:
-        return 0.0
 
 
 # Replies.

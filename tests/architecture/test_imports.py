@@ -31,7 +31,7 @@ RUNGS = [
     {"engine", "workflow"},
     {"inngest_api", "sync", "serve"},
     {"transport", "connections", "plain_connections", "options"},
-    {"sending", "client", "running", "forwarding", "secret_keys", "rekeying"},
+    {"tries", "sending", "client", "running", "forwarding", "secret_keys", "rekeying"},
     {"aws", "gcp", "local", "testing"},
     {"cli"},
     {PACKAGE, "__main__"},  # the package's own __init__.py, which only names what is below; python -m

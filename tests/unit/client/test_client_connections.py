@@ -13,7 +13,7 @@ import pytest
 from client_api import EVENT_KEY, RESET, Answer, numbered
 
 from inngest_serverless.errors import InngestError
-from inngest_serverless.sending import MAX_TRIES
+from inngest_serverless.tries import MAX_TRIES
 
 
 def test_connections_are_kept_for_the_next_call(api, clients, call):

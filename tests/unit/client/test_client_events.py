@@ -13,8 +13,9 @@ from client_api import EVENT_KEY, RESET, SILENCE, Answer, numbered
 from inngest_serverless import client as client_module
 from inngest_serverless.errors import ConfigurationError, EventValidationError, SendEventsError, TransportError
 from inngest_serverless.events import Event
-from inngest_serverless.sending import MAX_BYTES_PER_REQUEST, MAX_EVENTS_PER_REQUEST, MAX_TRIES
+from inngest_serverless.sending import MAX_BYTES_PER_REQUEST, MAX_EVENTS_PER_REQUEST
 from inngest_serverless.transport import Transport
+from inngest_serverless.tries import MAX_TRIES
 from inngest_serverless.version import __version__
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "transcripts"

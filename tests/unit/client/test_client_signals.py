@@ -8,7 +8,7 @@ import pytest
 from client_api import RESET, Answer
 
 from inngest_serverless.errors import ConfigurationError, EventValidationError, SendEventsError
-from inngest_serverless.sending import MAX_TRIES
+from inngest_serverless.tries import MAX_TRIES
 
 KEY = f"signkey-test-{'0123456789abcdef' * 4}"
 FALLBACK = f"signkey-test-{'fedcba9876543210' * 4}"
