@@ -128,4 +128,5 @@ class AsyncContext(_CallContext[E]):
         """Parallel steps."""
         from inngest_serverless.engine.groups import AsyncGroup
 
-        return AsyncGroup(self._ledger)
+        step: Any = self.step
+        return AsyncGroup(self._ledger, step._rendezvous)  # noqa: SLF001 - one engine

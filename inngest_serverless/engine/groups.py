@@ -11,10 +11,11 @@ from inngest_serverless.errors import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
     from typing import Any, Literal, TypeVar, overload
 
     from inngest_serverless.engine.ledger import Ledger
+    from inngest_serverless.engine.rendezvous import Rendezvous
     from inngest_serverless.protocol.step_ids import Scope
 
     T = TypeVar("T")
@@ -183,21 +184,22 @@ class _Exploration:
 class AsyncGroup:
     """Parallel steps in an async function, as ``ctx.group``; ``asyncio.gather`` and ``TaskGroup`` do as well."""
 
-    __slots__ = ("_ledger",)
+    __slots__ = ("_ledger", "_rendezvous")
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, rendezvous: Rendezvous) -> None:
         self._ledger = ledger
+        self._rendezvous = rendezvous
 
     @overload
-    async def parallel(
+    def parallel(
         self, branches: tuple[Callable[[], Awaitable[A]], Callable[[], Awaitable[B]]]
-    ) -> tuple[A, B]: ...
+    ) -> Coroutine[object, None, tuple[A, B]]: ...
     @overload
-    async def parallel(
+    def parallel(
         self, branches: tuple[Callable[[], Awaitable[A]], Callable[[], Awaitable[B]], Callable[[], Awaitable[C]]]
-    ) -> tuple[A, B, C]: ...
+    ) -> Coroutine[object, None, tuple[A, B, C]]: ...
     @overload
-    async def parallel(
+    def parallel(
         self,
         branches: tuple[
             Callable[[], Awaitable[A]],
@@ -205,19 +207,23 @@ class AsyncGroup:
             Callable[[], Awaitable[C]],
             Callable[[], Awaitable[D]],
         ],
-    ) -> tuple[A, B, C, D]: ...
+    ) -> Coroutine[object, None, tuple[A, B, C, D]]: ...
     @overload
-    async def parallel(
+    def parallel(
         self, branches: Iterable[Callable[[], Awaitable[T]]], *, mode: Literal["race"] | None = None
-    ) -> tuple[T, ...]: ...
-    async def parallel(
+    ) -> Coroutine[object, None, tuple[T, ...]]: ...
+    def parallel(
         self, branches: Iterable[Callable[[], Awaitable[Any]]], *, mode: Literal["race"] | None = None
-    ) -> tuple[Any, ...]:
+    ) -> Coroutine[object, None, tuple[Any, ...]]:
         """As ``Group.parallel``, for functions that return awaitables."""
+        coroutine = self._carry_out(_functions(branches), object() if is_race(mode) else None)
+        self._rendezvous.begun.append((None, coroutine))
+        return coroutine
+
+    async def _carry_out(self, branches: list[Callable[[], Awaitable[Any]]], race: object | None) -> tuple[Any, ...]:
         import asyncio
 
-        race = object() if is_race(mode) else None
-        tasks = [asyncio.ensure_future(_outcome(branch, race)) for branch in _functions(branches)]
+        tasks = [asyncio.ensure_future(_outcome(branch, race)) for branch in branches]
         if race is not None and tasks:
             done, losers = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             self._ledger.note_raced(self._ledger.passed)

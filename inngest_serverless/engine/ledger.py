@@ -238,6 +238,14 @@ class Ledger:
             if race in step.in_races and self.place(step.after) < here:
                 self._has_losers = True
 
+    def untold_step(self) -> NewStep | None:
+        """A new step that the server does not know of either: nothing has completed since it was asked for."""
+        here = self.place(self.passed)
+        if here < 0 < len(self._memos):
+            # In what order steps have completed is not known.
+            return None
+        return next((step for step in self.pending if not step.in_races and self.place(step.after) >= here), None)
+
     def note_raced(self, key: str) -> None:
         """Book that a step in a race has completed: the server called back at once, whatever else was open."""
         self._last_raced = max(self._last_raced, self.place(key))

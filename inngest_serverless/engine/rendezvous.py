@@ -26,7 +26,7 @@ from inngest_serverless.errors import ConfigurationError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from types import CoroutineType, FrameType
+    from types import FrameType
     from typing import Any
 
     from inngest_serverless.engine.deadline import Deadline
@@ -229,8 +229,9 @@ def _is_unawaited(step: Coroutine[Any, Any, Any]) -> bool:
     return getcoroutinestate(step) == CORO_CREATED
 
 
-def _not_awaited(step_id: str) -> ConfigurationError:
-    return ConfigurationError(f"step {step_id!r} was not awaited, so it never ran: write 'await' before it")
+def _not_awaited(step_id: str | None) -> ConfigurationError:
+    what = "a parallel group" if step_id is None else f"step {step_id!r}"
+    return ConfigurationError(f"{what} was not awaited, so it never ran: write 'await' before it")
 
 
 _threads = threading.local()
@@ -250,7 +251,7 @@ class Rendezvous:
     Attributes:
         ledger: Decides.
         tasks: The tasks of the call beside the function's own; those that have ended may still be among them.
-        begun: The steps that were asked for, with their IDs.
+        begun: The steps that were asked for, with their IDs, and groups, with None.
     """
 
     # For who must not import asyncio.
@@ -263,7 +264,8 @@ class Rendezvous:
         self._turns: dict[str, asyncio.Future[None]] = {}
         self._arrived: dict[str, asyncio.Future[None]] = {}
         self._search: asyncio.TimerHandle | None = None
-        self.begun: list[tuple[str, CoroutineType[Any, Any, Any]]] = []
+        self.begun: list[tuple[str | None, Any]] = []
+        self._left: NewStep | None = None
         self._hooks_begun: asyncio.Event | None = None
         ledger.has_tasks = True
 
@@ -282,6 +284,7 @@ class Rendezvous:
         self._warm.rendezvous = self
         try:
             await self._finished
+            self._left = self.ledger.untold_step()
         finally:
             self._warm.selector.on_rest = None
             if self._search is not None:
@@ -297,12 +300,19 @@ class Rendezvous:
             self._finish()
 
     def forgotten(self) -> ConfigurationError | None:
-        """The error of a function that called a step and did not await it, if it did; ends such steps quietly."""
+        """The error of a function that called a step and did not wait for it, if it did; ends such steps quietly."""
         # Most have been awaited, and ask for no more than that.
         forgotten = [each for each in self.begun if each[1].cr_frame is not None and _is_unawaited(each[1])]
         for _, step in forgotten:
             step.close()
-        return _not_awaited(forgotten[0][0]) if forgotten else None
+        if forgotten:
+            return _not_awaited(forgotten[0][0])
+        if self._left is None:
+            return None
+        return ConfigurationError(
+            f"the function ended before step {self._left.step_id!r} ran, which a task of its own had asked for: "
+            "await the task, or the group"
+        )
 
     def check_given(self, args: tuple[Any, ...]) -> None:
         """Refuse what a new step is given if it is a step that nobody has awaited, and so no result of one.

@@ -76,25 +76,59 @@ def test_tasks_that_are_awaited_late(each):
     assert sorted(work.ran) == ["early", "first", "second"]
 
 
-def test_a_task_that_nobody_awaits_does_not_hold_the_function_up():
-    work = Work()
+def in_a_task(ctx):
+    return asyncio.create_task(ctx.step.run("background", lambda: 1))
+
+
+def in_a_gathering(ctx):
+    return asyncio.gather(ctx.step.run("background", lambda: 1), ctx.step.run("other", lambda: 2))
+
+
+@pytest.mark.parametrize("begin", [in_a_task, in_a_gathering])
+@pytest.mark.parametrize("turns", [0, 1, 5])
+def test_a_step_of_a_task_that_nobody_awaits_fails_the_function(begin, turns):
+    """It would be lost in silence, as nobody has been told of it."""
 
     async def handler(ctx):
-        keep = asyncio.create_task(ctx.step.run("background", work, "background"))
-        await asyncio.sleep(0)
+        keep = begin(ctx)
+        for _ in range(turns):
+            await asyncio.sleep(0)
         return f"done {keep.done()}"
 
     answer = Server(function(handler)).call()
-    assert (answer.status, answer.json, work.ran) == (200, "done False", [])
+    assert (answer.status, answer.json["name"]) == (400, "ConfigurationError")
+    assert "'background'" in answer.json["message"]
+    assert "await" in answer.json["message"]
+    gc.collect()
 
 
-def test_a_task_that_never_started_leaves_no_warning():
+def test_a_group_that_nobody_awaits_fails_the_function():
     async def handler(ctx):
-        asyncio.create_task(ctx.step.run("background", lambda: 1))  # noqa: RUF006 - as users do
+        ctx.group.parallel([lambda: ctx.step.run("a", lambda: 1)])
         return "done"
 
-    assert Server(function(handler)).call().json == "done"
+    answer = Server(function(handler)).call()
+    assert (answer.status, answer.json["message"]) == (
+        400,
+        "a parallel group was not awaited, so it never ran: write 'await' before it",
+    )
     gc.collect()
+
+
+@modes
+def test_a_step_that_was_reported_may_be_left(each):
+    """A race by hand: the loser has been planned beside the winner, so the server carries it out."""
+
+    async def handler(ctx):
+        tasks = [asyncio.create_task(ctx.step.run(name, lambda: 1)) for name in ("a", "b")]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return "done"
+
+    server = Server(function(handler))
+    assert server.run(each=each).json == "done"
+    alone = Server(function(handler))
+    alone.remember("b", {"data": 1})
+    assert alone.call().json == "done"
 
 
 @modes
