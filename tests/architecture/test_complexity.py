@@ -67,6 +67,12 @@ def logged_steps(ctx: Any) -> Any:
 FUNCTIONS = [sync_steps, async_steps, logged_steps]
 
 
+@pytest.fixture(autouse=True)
+def _untraced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls are traced where somebody has loaded OpenTelemetry, and other tests have."""
+    monkeypatch.delitem(sys.modules, "opentelemetry.trace", raising=False)
+
+
 @pytest.fixture(scope="module")
 def handler() -> Any:
     """A warm handler of a dev server's."""
