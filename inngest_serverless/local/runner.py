@@ -1,4 +1,4 @@
-"""Carries runs on: makes a call, reads the reply, does what the reported steps ask for, and decides on the next call.
+"""Carries runs on: makes a call, reads the reply, keeps what has come of it, and decides on the next call.
 
 Source: docs/protocol.md, sections 4 and 5.
 """
@@ -9,12 +9,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from inngest_serverless.local.calls import BACKOFF_JITTER_MS, UNTARGETED, Call, backoff_ms, wake_ms
-from inngest_serverless.local.openings import read_opening
-from inngest_serverless.local.outside import OUTSIDE, OutsideError, ask_outside
+from inngest_serverless.local.calls import BACKOFF_JITTER_MS, UNTARGETED, Call, backoff_ms
 from inngest_serverless.local.replies import CallFailed, Reported, Returned, read_reply
-from inngest_serverless.local.runs import FIRST_CALL, EngineError, Invocation, Moment, Pending
-from inngest_serverless.local.waits import WaitError
+from inngest_serverless.local.reports import Reports
+from inngest_serverless.local.runs import MAX_STEPS, Invocation, Moment, Pending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,27 +22,12 @@ if TYPE_CHECKING:
     from inngest_serverless.local.calls import Answer
     from inngest_serverless.local.endpoints import Endpoint
     from inngest_serverless.local.ids import Ids
-    from inngest_serverless.local.runs import ReportedStep, Run, State
+    from inngest_serverless.local.runs import ReportedStep, Run
     from inngest_serverless.local.waits import Waits
 
 __all__ = ["CANCELLED", "Runner", "Surroundings"]
 
-MAX_STEPS = 1_000
-# How many calls may find another new step without asking for the result of the one before; a changed code does so once.
-MAX_STRAYS = 10
 CANCELLED = "function cancelled"
-_FINISHED = {"StepRun", "StepError", "StepFailed"}
-_WAITS = {"WaitForEvent", "WaitForSignal"}
-# What is noted where a step ends that somebody stands in for.
-_ENDED = {
-    "Sleep": "Woke",
-    "WaitForEvent": "Received",
-    "WaitForSignal": "Received",
-    "InvokeFunction": "Invoked",
-    "Gateway": "Answered",
-    "AIGateway": "Answered",
-    "StepPlanned": "StepRun",
-}
 
 
 class Surroundings(NamedTuple):
@@ -93,8 +76,7 @@ class Runner:
         self._around = around
         self._agenda = agenda
         self._ids = ids
-        self._waits = waits
-        self._fetch = fetch
+        self._reports = Reports(self, around, agenda, ids, waits, fetch)
         self._watch = watch
         self._retry_ms = retry_ms
 
@@ -168,9 +150,10 @@ class Runner:
             run.is_outdated = True
         elif not run.is_due:
             run.is_due = True
-            self._schedule(Call(run, self._ids.job()))
+            self.schedule(Call(run, self._ids.job()))
 
-    def _schedule(self, call: Call, delay_ms: int = 0) -> None:
+    def schedule(self, call: Call, delay_ms: int = 0) -> None:
+        """Let a call be made after so many milliseconds, if it is still wanted then."""
         due_ms = self._agenda.now_ms + max(delay_ms, 0)
         call.run.pending[call.job_id] = Pending(due_ms, call.target, call.attempt)
         self._agenda.after(delay_ms, lambda: self._make(call), is_over=lambda: not call.run.is_active)
@@ -180,11 +163,12 @@ class Runner:
             return
         # With that many the function is not called again, so it can come to its end with one less.
         if len(call.run.memos) >= MAX_STEPS:
-            self._overflow(call)
+            self.overflow(call)
             return
         self._around.exchange(call, partial(self._take, call))
 
-    def _overflow(self, call: Call) -> None:
+    def overflow(self, call: Call) -> None:
+        """End a run that has too many steps by a failure."""
         message = f"The function run exceeded the step limit of {MAX_STEPS} steps."
         error = {"name": "InngestErrFunctionOverflowed", "message": message}
         self.fail(call, error, "function has too many steps")
@@ -217,7 +201,7 @@ class Runner:
         """Do what a reply asks for; returns whether the call is to be made again."""
         match reply:
             case Reported() as reported:
-                return self._take_steps(call, reported)
+                return self._reports.take(call, reported)
             case Returned(output):
                 call.run.status, call.run.output = "completed", output
                 self._end(call, "Returned")
@@ -233,14 +217,15 @@ class Runner:
             if run.is_outdated and run.is_active:
                 self._go_on(run)
 
-    def _retry(self, call: Call, delay_ms: int | None = None) -> None:
+    def retry(self, call: Call, delay_ms: int | None = None) -> None:
+        """Make a call once more, after so many milliseconds; None for as long as the server waits."""
         if call.target == UNTARGETED:
             call.run.is_discovering = True
         if delay_ms is None and self._retry_ms is not None:
             delay_ms = self._retry_ms
         if delay_ms is None:
             delay_ms = backoff_ms(call.attempt) + self._ids.below(BACKOFF_JITTER_MS)
-        self._schedule(call.again(), delay_ms)
+        self.schedule(call.again(), delay_ms)
 
     # Ends.
 
@@ -248,8 +233,8 @@ class Runner:
         if failed.is_final or call.is_last:
             self.fail(call, failed.error, failed.reason)
             return False
-        self._note_call(call, "Retrying", error=failed.error)
-        self._retry(call, failed.retry_after_ms)
+        self.note_call(call, "Retrying", error=failed.error)
+        self.retry(call, failed.retry_after_ms)
         return True
 
     def fail(self, call: Call, error: dict[str, Any], reason: str = "") -> None:
@@ -266,7 +251,7 @@ class Runner:
 
     def _end(self, call: Call, kind: str, *, error: dict[str, Any] | None = None, reason: str = "") -> None:
         self._close(call.run)
-        self._note_call(call, kind, error=error)
+        self.note_call(call, kind, error=error)
         self._around.ended(call.run, reason)
 
     def _close(self, run: Run) -> None:
@@ -274,7 +259,7 @@ class Runner:
         run.open.clear()
         run.pending.clear()
 
-    def _note_call(
+    def note_call(
         self,
         call: Call,
         kind: str,
@@ -283,6 +268,7 @@ class Runner:
         detail: str = "",
         error: dict[str, Any] | None = None,
     ) -> None:
+        """Enter a moment that a call has told of; otherwise as ``note``."""
         self.note(
             call.run,
             kind,
@@ -292,139 +278,6 @@ class Runner:
             took_ms=call.took_ms,
             error=error,
             call=call.number,
-        )
-
-    # Steps.
-
-    def _take_steps(self, call: Call, reported: Reported) -> bool:
-        run = call.run
-        if run.version == FIRST_CALL:
-            run.version = reported.version
-        if len(reported.steps) > MAX_STEPS:
-            self._overflow(call)
-            return False
-        if len(reported.steps) > 1:
-            run.is_parallel = True
-        known = run.state if len(reported.steps) > 1 else None
-        news = [step for step in reported.steps if _is_news(call, step)]
-        # All of them at first, or one that finishes at once would lead to the next call before the others are known.
-        run.open.update((step.key, step) for step in news if step.op not in _FINISHED)
-        retries = [self._take_step(call, step, reported, known) for step in news]
-        if any(retries):
-            self._retry(call, reported.retry_after_ms)
-        self._ask_outside(call, [step for step in news if step.op in OUTSIDE and step.key in run.open])
-        if not news:
-            self._check_progress(call, reported)
-        elif call.target == UNTARGETED and call.attempt == 0:
-            _check_replay(run, news[0], reported)
-        return any(retries)
-
-    def _check_progress(self, call: Call, reported: Reported) -> None:
-        run = call.run
-        missing = run.open.get(call.target)
-        if missing is not None:
-            raise EngineError(
-                f"run {run.id} of {run.function.id!r} makes no progress: step {missing.step!r} was called for, "
-                f"and the reply does not report it: {reported.text}"
-            )
-        if not run.open and not (run.is_due or run.is_outdated):
-            raise EngineError(
-                f"run {run.id} of {run.function.id!r} makes no progress: the reply reports nothing new: {reported.text}"
-            )
-
-    def _take_step(self, call: Call, step: ReportedStep, reported: Reported, known: State | None) -> bool:
-        """Do what a step asks for; returns whether the call is to be made again."""
-        run = call.run
-        if not run.is_active:
-            return False
-        match step.op:
-            case "StepRun":
-                self._note_call(call, step.op, step=step)
-                self.complete(run, step, {"data": step.data})
-            case "StepError" if not (reported.is_final or call.is_last):
-                self._note_call(call, step.op, step=step, error=step.error)
-                return True
-            case "StepError" | "StepFailed":
-                self._note_call(call, "StepFailed", step=step, error=step.error)
-                self.complete(run, step, {"error": step.error})
-            case op if (memo := self._around.stand_in(run, step)) is not None:
-                self._note_call(call, op, step=step, detail="mocked")
-                self.complete(run, step, memo[0], kind="TimedOut" if op in _WAITS and memo[0] is None else _ENDED[op])
-            case op if op in OUTSIDE:
-                self._note_call(call, op, step=step, detail=str(step.opts.get("url")))
-            case _:
-                self._open(call, step, known)
-        return False
-
-    def _open(self, call: Call, step: ReportedStep, known: State | None) -> None:
-        run = call.run
-        opening = read_opening(step)
-        self._note_call(call, step.op, step=step, detail=opening.detail)
-        try:
-            self._waits.add(run, step)
-        except WaitError as refused:
-            self.fail(call, refused.error)
-            return
-        if step.op == "StepPlanned":
-            self._schedule(Call(run, self._ids.job(), step.key, known=known))
-        if step.op == "InvokeFunction":
-            self._around.invoke(run, step)
-        if opening.until:
-            delay_ms = wake_ms(opening.until, self._agenda.now_ms)
-            self._agenda.after(
-                delay_ms,
-                lambda: self.complete(run, step, None, kind=opening.kind),
-                is_over=lambda: step.key not in run.open,
-            )
-
-    def _ask_outside(self, call: Call, steps: list[ReportedStep]) -> None:
-        """Make the requests that steps ask for; once all are answered, the call is made again if one had no success."""
-        left, failed = {step.key for step in steps}, set[str]()
-
-        def take(step: ReportedStep, answered: Future[Any]) -> None:
-            left.discard(step.key)
-            try:
-                self.complete(call.run, step, answered.result(), kind="Answered")
-            except OutsideError as failure:
-                if self._take_refusal(call, step, failure):
-                    failed.add(step.key)
-            except Exception as error:  # noqa: BLE001 - as in _take
-                self._around.broken(call, error)
-            if failed and not left and call.run.is_active:
-                self._retry(call)
-
-        for step in steps:
-            self._around.carry(partial(ask_outside, step, self._fetch), partial(take, step))
-
-    def _take_refusal(self, call: Call, step: ReportedStep, failure: OutsideError) -> bool:
-        """A request had no success; returns whether the call is to be made again."""
-        kind = "StepFailed" if call.is_last else "StepError"
-        self._note_call(call, kind, step=step, error=failure.error)
-        if call.is_last:
-            self.complete(call.run, step, {"error": failure.error})
-        return not call.is_last
-
-
-def _is_news(call: Call, step: ReportedStep) -> bool:
-    if step.key in call.run.memos:
-        return False
-    # A request that had no success is open, and is made again when the call is.
-    return step.key not in call.run.open or step.op in _FINISHED or (step.op in OUTSIDE and call.attempt > 0)
-
-
-def _check_replay(run: Run, step: ReportedStep, reported: Reported) -> None:
-    """Stop a run whose steps are new at each call: it would go on so until it has too many of them.
-
-    Raises:
-        EngineError: Its steps have other IDs each time.
-    """
-    is_stray = reported.replayed is not None and reported.replayed == run.replayed
-    run.replayed, run.strays = reported.replayed, run.strays + 1 if is_stray else 0
-    if run.strays >= MAX_STRAYS:
-        raise EngineError(
-            f"run {run.id} of {run.function.id!r} comes to no end: each call finds a new step, {step.step!r} at last, "
-            "and none asks for its result. A step's ID has to be the same at each call: leave the time and chance out "
-            "of it (docs/concepts.md#step-ids)"
         )
 
 

@@ -14,9 +14,21 @@ if TYPE_CHECKING:
     # The lanes that a call needs, each with how many calls fit into it.
     Room = tuple[tuple[Hashable, int], ...]
 
-__all__ = ["FIRST_CALL", "EngineError", "Invocation", "Moment", "Pending", "Registered", "ReportedStep", "Run", "State"]
+__all__ = [
+    "FIRST_CALL",
+    "MAX_STEPS",
+    "EngineError",
+    "Invocation",
+    "Moment",
+    "Pending",
+    "Registered",
+    "ReportedStep",
+    "Run",
+    "State",
+]
 
 FIRST_CALL = -1
+MAX_STEPS = 1_000  # of a run; with that many its function is not called again
 _DEFAULT_RETRIES = 4
 
 

@@ -104,13 +104,13 @@ class App:
         return run
 
 
-def answering(*replies):
+def answering(*replies, **options):
     """An endpoint that gives these replies, the last one for ever; and an engine that calls a function there.
 
-    Each is a reply, or status, body and headers of one; a body that is no bytes is sent as JSON.
+    The options are the engine's. Each is a reply, or status, body and headers of one; a body that is no bytes is sent as JSON.
     """
     left = [reply if isinstance(reply, HttpReply) else _reply(*reply) for reply in replies]
-    engine = Engine(lambda *_request: left.pop(0) if len(left) > 1 else left[0], start_ms=START_MS)
+    engine = Engine(lambda *_request: left.pop(0) if len(left) > 1 else left[0], start_ms=START_MS, **options)
     runtime = {"type": "http", "url": f"{URL}?fnId=app-fn&stepId=step"}
     step = {"id": "step", "name": "step", "runtime": runtime, "retries": {"attempts": 1}}
     engine.register([{"id": "app-fn", "name": "fn", "triggers": [{"event": "test/started"}], "steps": {"step": step}}])

@@ -116,8 +116,7 @@ def test_without_fetch_no_request_is_made(serve, kind):
 
 
 def test_a_request_needs_a_url():
-    engine = answering((206, [{"op": "Gateway", "id": "s", "displayName": "s"}]))
-    engine._runner._fetch = Web((200, ""))
+    engine = answering((206, [{"op": "Gateway", "id": "s", "displayName": "s"}]), fetch=Web((200, "")))
     with pytest.raises(EngineError, match=r"step 's' asks for a request .* without a URL"):
         engine.execute({"name": "test/started"})
 

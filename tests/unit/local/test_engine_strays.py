@@ -7,7 +7,7 @@ import uuid
 import pytest
 from engine_app import Both, Do, EngineError, both, declare
 
-from inngest_serverless.local.runner import MAX_STRAYS
+from inngest_serverless.local.reports import MAX_STRAYS
 
 
 @both
