@@ -23,6 +23,7 @@ from inngest_serverless.errors import ConfigurationError
 from inngest_serverless.functions import Function, is_coroutine_function
 from inngest_serverless.local.endpoints import lambda_endpoint
 from inngest_serverless.local.gcf import flask_endpoint, starlette_endpoint
+from inngest_serverless.local.lambda_context import LambdaContext
 from inngest_serverless.local.places import place_of, raising_place
 from inngest_serverless.local.target_hints import handler_in, module_hint, names_hint
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from inngest_serverless.local.endpoints import Endpoint
     from inngest_serverless.options import HandlerOptions
 
-__all__ = ["Kind", "LambdaContext", "NoModuleError", "Target", "endpoint_of", "load"]
+__all__ = ["Kind", "NoModuleError", "Target", "endpoint_of", "load"]
 
 Kind = Literal["lambda", "gcf", "gcf-async", "functions"]
 
@@ -135,6 +136,13 @@ def _target(target: Any, trigger: str, options: HandlerOptions) -> Target:
     return Target(flask_endpoint(handler) if kind == "gcf" else starlette_endpoint(handler), kind, handler)
 
 
+def _lambda(handler: Callable[[Any, Any], Any], trigger: str) -> Endpoint:
+    def invoke(event: Any) -> Any:
+        return handler(event, LambdaContext(time.monotonic() + _LONGEST_TIMEOUT_MS / 1000))
+
+    return lambda_endpoint(invoke, trigger)
+
+
 # What a target is.
 
 
@@ -212,42 +220,6 @@ def _functions_in(module: ModuleType) -> list[Function[Any]]:
             f"module {module.__name__} has no functions: name a handler or a list in it, as {module.__name__}:handler"
         )
     return list(found.values())
-
-
-# Lambda.
-
-
-@dataclass(frozen=True, slots=True)
-class LambdaContext:
-    """The context object of an invocation.
-
-    Attributes:
-        deadline: When its time is up, by ``time.monotonic``, in seconds.
-
-    Source: AWS Lambda developer guide, "Using the Lambda context object".
-    """
-
-    deadline: float
-    function_name: str = _LOCAL_APP
-    function_version: str = "$LATEST"
-    invoked_function_arn: str = f"arn:aws:lambda:us-east-1:123456789012:function:{_LOCAL_APP}"
-    memory_limit_in_mb: str = "512"
-    aws_request_id: str = "00000000-0000-4000-8000-000000000000"
-    log_group_name: str = f"/aws/lambda/{_LOCAL_APP}"
-    log_stream_name: str = _LOCAL_APP
-    identity: None = None
-    client_context: None = None
-
-    def get_remaining_time_in_millis(self) -> int:
-        """How long until the deadline, in milliseconds."""
-        return max(0, round((self.deadline - time.monotonic()) * 1000))
-
-
-def _lambda(handler: Callable[[Any, Any], Any], trigger: str) -> Endpoint:
-    def invoke(event: Any) -> Any:
-        return handler(event, LambdaContext(time.monotonic() + _LONGEST_TIMEOUT_MS / 1000))
-
-    return lambda_endpoint(invoke, trigger)
 
 
 # Importing.

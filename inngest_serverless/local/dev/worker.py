@@ -19,8 +19,9 @@ from uuid import uuid4
 
 from inngest_serverless.errors import ConfigurationError
 from inngest_serverless.functions import Function
+from inngest_serverless.local.lambda_context import LambdaContext
 from inngest_serverless.local.schemas import event_schemas
-from inngest_serverless.local.targets import LambdaContext, NoModuleError, load
+from inngest_serverless.local.targets import NoModuleError, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
