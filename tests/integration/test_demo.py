@@ -8,11 +8,11 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -46,10 +46,7 @@ def processes(home):
 
 
 def await_processes(home, name):
-    deadline = time.monotonic() + 30
-    while not any(name in process for process in processes(home)):
-        assert time.monotonic() < deadline, f"{name} was not started"
-        time.sleep(0.005)
+    until(lambda: any(name in process for process in processes(home)), f"{name} to be started")
 
 
 def test_the_demo_shows_a_run_and_leaves_nothing_behind(tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from staging import ROOT, stage
+from waiting import until
 
 from inngest_serverless.local.api import LocalApi
 from inngest_serverless.local.engine import Engine
@@ -175,10 +176,7 @@ def test_calls_that_block_keep_no_other_waiting(framework):
 
 
 def _wait_for(framework, text, times=1):
-    deadline = time.monotonic() + 30
-    while framework.log.count(text) < times:
-        assert time.monotonic() < deadline, f"{text!r} is not {times} times in the log:\n{framework.log}"
-        time.sleep(0.01)
+    until(lambda: framework.log.count(text) >= times, lambda: f"{text!r} {times} times in the log:\n{framework.log}")
 
 
 # What comes over HTTP.
@@ -246,10 +244,7 @@ def test_sigterm_lets_the_call_end_and_leaves_no_process(server, start):
         leader.wait(10)
         if server != "debug":  # Flask's own server drops what it is doing
             assert call.result()[0] == 200
-        deadline = time.monotonic() + 5
-        while _processes(leader.pid) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert _processes(leader.pid) == []
+        until(lambda: not _processes(leader.pid), lambda: f"processes {_processes(leader.pid)} to end")
     assert "Traceback" not in running.log
 
 

@@ -6,12 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from waiting import until
 
 from inngest_serverless.errors import ConfigurationError
 from inngest_serverless.local.rie import LambdaInvocationError, LambdaRuntime, LambdaRuntimeError
@@ -264,10 +264,7 @@ def test_an_interpreter_that_exits_leaves_no_process(folder):
 
 
 def wait_until_asleep(runtime):
-    deadline = time.monotonic() + 30
-    while "asleep for 60" not in runtime.log:
-        assert time.monotonic() < deadline, f"the call does not begin:\n{runtime.log}"
-        time.sleep(0.01)
+    until(lambda: "asleep for 60" in runtime.log, lambda: f"the call to begin:\n{runtime.log}")
 
 
 def test_a_stop_during_a_call_ends_both(folder):

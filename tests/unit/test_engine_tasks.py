@@ -560,14 +560,16 @@ def test_a_plan_of_a_slow_cold_call_can_be_carried_out_by_quick_warm_ones():
     assert Server(function(handler), max_attempts=1).run().json == [1, 2]
 
 
-def test_a_missing_target_is_told_soon_while_nobody_can_come_any_more():
+def test_a_missing_target_is_told_soon_while_nobody_can_come_any_more(monkeypatch):
+    monkeypatch.setattr(rendezvous, "SEARCH_SECONDS", 120.0)
+
     async def handler(ctx):
         await asyncio.gather(ctx.step.run("a", lambda: 1), asyncio.Event().wait())
 
     begin = time.monotonic()
     answer = Server(function(handler)).call(hash_of("elsewhere"))
     assert answer.json["name"] == "StepNotFound"
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < 60, "it was searched for to the end"
 
 
 def test_a_missing_target_is_told_in_the_end_while_the_network_is_silent(monkeypatch):
