@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from inngest_serverless.local.calls import Call
     from inngest_serverless.local.endpoints import Endpoint
+    from inngest_serverless.local.runs import Moment, Run
 
 __all__ = ["LiveEngine"]
 
@@ -40,6 +41,7 @@ class LiveEngine(EngineCore):
     Args:
         endpoint: As for ``EngineCore``; several threads use it at once.
         threads: How many calls, and requests for functions, run at once.
+        watch: As for ``EngineCore``; what it raises is logged, and does the run no harm.
         unclaimed: Told of an event that nobody takes, and why, in a line.
         **options: As for ``EngineCore``, but for the clock and the latency.
     """
@@ -49,10 +51,12 @@ class LiveEngine(EngineCore):
         endpoint: Endpoint,
         *,
         threads: int = 32,
+        watch: Callable[[Run, Moment], None] | None = None,
         unclaimed: Callable[[str], None] | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(_tolerant(endpoint), start_ms=now_millis(), crons=True, **options)
+        watching = None if watch is None else _harmless(watch)
+        super().__init__(_tolerant(endpoint), start_ms=now_millis(), crons=True, watch=watching, **options)
         self._tell_unclaimed = unclaimed
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="inngest-call")
         self._stopping = Event()
@@ -126,6 +130,13 @@ def _guarded(action: Callable[[], object]) -> None:
         action()
     except Exception:
         _logger.exception("the local engine could not do something; it goes on")
+
+
+def _harmless(watch: Callable[[Run, Moment], None]) -> Callable[[Run, Moment], None]:
+    def tell(run: Run, moment: Moment) -> None:
+        _guarded(lambda: watch(run, moment))
+
+    return tell
 
 
 def _tolerant(endpoint: Endpoint) -> Endpoint:

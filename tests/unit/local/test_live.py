@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from contextlib import ExitStack
 
@@ -135,35 +136,41 @@ def test_a_run_that_cannot_go_on_fails_and_the_engine_goes_on(live):
     assert app.ended(app.send()).output == "fine"
 
 
-def test_a_watcher_that_raises_does_not_stop_the_engine(live, caplog):
+def test_a_watcher_that_raises_does_no_harm_to_the_engine_and_its_runs(live, caplog):
     raised = []
 
     def watch(_run, moment):
-        if moment.kind == "Returned" and not raised:
-            raised.append(moment)
-            raise RuntimeError("watcher")
+        raised.append(moment.kind)
+        raise RuntimeError("watcher")
 
-    app = live(declared(lambda _ctx: "fine"), watch=watch)
-    app.ended(app.send())
+    def body(ctx):
+        ctx.step.sleep("nap", "1ms")
+        return ctx.step.run("one", lambda: "fine")
+
+    app = live(declared(body), watch=watch)
     assert app.ended(app.send()).output == "fine"
+    until(lambda: raised[-1:] == ["Returned"], "the last moment")
     assert "could not do something" in caplog.text
 
 
-@pytest.mark.parametrize("kind", ["StepRun", "Answered"])
-def test_a_run_whose_reply_cannot_be_dealt_with_fails_and_the_trace_is_logged(live, caplog, kind):
-    def watch(_run, moment):
-        if moment.kind == kind:
-            raise KeyError("no such thing")
-
-    def body(ctx):
-        ctx.step.run("one", lambda: 1)
-        ctx.step.fetch("page", "https://page.example/")
-
-    app = live(declared(body), watch=watch, fetch=lambda *_request: HttpReply(200, {}, b"page"))
+@pytest.mark.parametrize(
+    ("op", "error"),
+    [
+        ({"op": "InvokeFunction", "opts": {"function_id": "app-fn", "timeout": 5}}, "TypeError"),
+        ({"op": "AIGateway", "opts": {"url": "https://model.example/", "headers": 5}}, "TypeError"),
+    ],
+    ids=["reply", "request"],
+)
+def test_a_run_whose_reply_cannot_be_dealt_with_fails_and_the_trace_is_logged(live, caplog, op, error):
+    app = live(declared(lambda _ctx: "fine"), fetch=lambda *_request: HttpReply(200, {}, b"page"))
+    sdk = {"x-inngest-sdk": "test:v1", "x-inngest-req-version": "2"}
+    app._endpoint = lambda *_: HttpReply(206, sdk, json.dumps([{"id": "a", **op}]).encode())
     run = app.ended(app.send())
-    assert (run.status, run.error) == ("failed", {"name": "KeyError", "message": "'no such thing'"})
+    assert (run.status, run.error["name"]) == ("failed", error)
     told = [record for record in caplog.records if record.exc_info and run.id in record.getMessage()]
-    assert [type(record.exc_info[1]) for record in told] == [KeyError], "the trace of what was raised is not in the log"
+    assert [type(record.exc_info[1]).__name__ for record in told] == [error], "no trace of what was raised"
+    app._endpoint = app.serve
+    assert app.ended(app.send()).output == "fine"
 
 
 def test_an_event_that_nobody_takes_is_told(live):
