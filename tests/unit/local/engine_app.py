@@ -104,6 +104,18 @@ class App:
         return run
 
 
+def wired(function_id="app-fn", *triggers, retries=0, **options):
+    """A function in the form in which it is synced; the options are those of its registration."""
+    runtime = {"type": "http", "url": f"{URL}?fnId={function_id}&stepId=step"}
+    return {
+        "id": function_id,
+        "name": function_id,
+        "triggers": list(triggers) or [{"event": "test/started"}],
+        "steps": {"step": {"id": "step", "name": "step", "runtime": runtime, "retries": {"attempts": retries}}},
+        **options,
+    }
+
+
 def answering(*replies, **options):
     """An endpoint that gives these replies, the last one for ever; and an engine that calls a function there.
 
@@ -111,9 +123,7 @@ def answering(*replies, **options):
     """
     left = [reply if isinstance(reply, HttpReply) else _reply(*reply) for reply in replies]
     engine = Engine(lambda *_request: left.pop(0) if len(left) > 1 else left[0], start_ms=START_MS, **options)
-    runtime = {"type": "http", "url": f"{URL}?fnId=app-fn&stepId=step"}
-    step = {"id": "step", "name": "step", "runtime": runtime, "retries": {"attempts": 1}}
-    engine.register([{"id": "app-fn", "name": "fn", "triggers": [{"event": "test/started"}], "steps": {"step": step}}])
+    engine.register([wired(retries=1)])
     return engine
 
 

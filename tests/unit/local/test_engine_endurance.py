@@ -6,7 +6,7 @@ import json
 import math
 
 import pytest
-from engine_app import DAY, HOUR, MINUTE, SECOND, START_MS
+from engine_app import DAY, HOUR, MINUTE, SECOND, START_MS, wired
 from waiting import until
 
 from inngest_serverless import (
@@ -53,17 +53,6 @@ def bare(reply=b"null", status=200, **options):
     engine = Engine(endpoint, start_ms=START_MS)
     engine.register([wired("app-fn", **options)])
     return engine, calls
-
-
-def wired(function_id, *triggers, **options):
-    url = f"http://app.example.com/?fnId={function_id}&stepId=step"
-    return {
-        "id": function_id,
-        "name": function_id,
-        "triggers": list(triggers) or [{"event": "test/started"}],
-        "steps": {"step": {"id": "step", "runtime": {"type": "http", "url": url}, "retries": {"attempts": 0}}},
-        **options,
-    }
 
 
 # Results.

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from engine_app import HOUR, MINUTE, START_MS
+from engine_app import HOUR, MINUTE, START_MS, wired
 
 from inngest_serverless.local.engine import Engine
 from inngest_serverless.local.gateway import HttpReply
 
 NEXT_STEP = b'[{"id":"%040d","op":"StepRun","displayName":"step","data":1}]'
-
-
-def wired(**options):
-    url = "http://app.example.com/?fnId=app-fn&stepId=step"
-    retries = options.pop("retries", 0)
-    return {
-        "id": "app-fn",
-        "name": "fn",
-        "triggers": [{"event": "test/started"}],
-        "steps": {"step": {"id": "step", "runtime": {"type": "http", "url": url}, "retries": {"attempts": retries}}},
-        **options,
-    }
 
 
 def engine_of(reply=None, **options):
@@ -134,7 +122,7 @@ def test_a_run_that_is_run_again_has_the_function_of_the_last_sync():
     engine.register([wired(name="new", concurrency=[{"limit": 7}])])
     again = engine.run_of(engine.rerun(run.id) or "") or engine.finish_all()[-1]
     assert (again.function.name, [limit for _, limit in again.lanes]) == ("new", [7])
-    assert run.function.name == "fn", "a run that has ended is as it was"
+    assert run.function.name == "app-fn", "a run that has ended is as it was"
 
 
 def test_a_function_that_is_synced_no_more_lets_its_runs_end():
