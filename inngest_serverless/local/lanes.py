@@ -175,10 +175,10 @@ def lanes_of(function: Registered, event: dict[str, Any]) -> Room:
         function: The run's function.
         event: What started the run.
     """
-    return tuple((_room_of(lane, function, event), lane.limit) for lane in function.flow.lanes if lane.limit)
+    return tuple((_lane_id(lane, function, event), lane.limit) for lane in function.flow.lanes if lane.limit)
 
 
-def _room_of(lane: Lane, function: Registered, event: dict[str, Any]) -> Hashable:
+def _lane_id(lane: Lane, function: Registered, event: dict[str, Any]) -> Hashable:
     owner = function.id if lane.scope == "fn" else ""
     return lane.scope, owner, lane.key or "", key_of(lane.key, event, function.id)
 
