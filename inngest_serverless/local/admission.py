@@ -112,7 +112,11 @@ class Admission:
         batch = self._batches.get(key)
         if batch is None:
             batch = self._batches[key] = _Batch()
-            self._agenda.after(batching.timeout_ms, lambda: self._end_batch(function, key, batch))
+            self._agenda.after(
+                batching.timeout_ms,
+                lambda: self._end_batch(function, key, batch),
+                is_over=lambda: self._batches.get(key) is not batch,
+            )
         batch.events.append(event)
         if len(batch.events) >= batching.max_size:
             return self._end_batch(function, key, batch)
@@ -120,8 +124,6 @@ class Admission:
         return None
 
     def _end_batch(self, function: Registered, key: Key, batch: _Batch) -> Run | None:
-        if self._batches.get(key) is not batch:
-            return None  # it was full before its time was up
         del self._batches[key]
         return self._start(function, batch.events)
 
@@ -135,9 +137,10 @@ class Admission:
             delay_ms = min(delay_ms, bounce.first_ms + debouncing.timeout_ms - now_ms)
         self._history.note(function, event, "debounced")
         turn = bounce.turn
-        self._agenda.after(delay_ms, lambda: self._end_bounce(function, key, bounce, turn))
+        self._agenda.after(
+            delay_ms, lambda: self._end_bounce(function, key, bounce), is_over=lambda: bounce.turn != turn
+        )
 
-    def _end_bounce(self, function: Registered, key: Key, bounce: _Bounce, turn: int) -> None:
-        if bounce.turn == turn and self._bounces.get(key) is bounce:
-            del self._bounces[key]
-            self._start(function, [bounce.event])
+    def _end_bounce(self, function: Registered, key: Key, bounce: _Bounce) -> None:
+        del self._bounces[key]
+        self._start(function, [bounce.event])

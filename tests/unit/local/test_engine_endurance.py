@@ -206,6 +206,21 @@ def test_runs_that_have_ended_leave_nothing_on_the_agenda(serve):
     assert len(app.engine.agenda) <= 300, "four entries for each run are kept"
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"debounce": {"period": "7d"}}, {"batchEvents": {"maxSize": 2, "timeout": "7d"}}],
+    ids=["debounce", "batch"],
+)
+def test_events_that_are_kept_back_leave_nothing_on_the_agenda_that_is_over(options):
+    engine, _calls = bare(**options)
+    for n in range(2 * MANY):
+        engine.send(event(n))
+    engine.finish_all()
+    assert len(engine.agenda) < MANY
+    engine.advance("7d")
+    assert [len(run.events) for run in engine.runs] == ([1] if "debounce" in options else [2] * MANY)
+
+
 def test_keys_that_are_at_rest_are_not_kept():
     paces, pace = Paces(), Pace(1000, 1, None)
     for n in range(10_000):
