@@ -40,6 +40,7 @@ class PageCode:
         self._modules = [self._module]
         self._tested: set[str] = set()
         self._ran: set[int] = set()
+        self._monkeypatch = monkeypatch
         monkeypatch.setitem(sys.modules, "page", self._module)
         monkeypatch.syspath_prepend(folder)
         monkeypatch.chdir(folder)
@@ -55,7 +56,9 @@ class PageCode:
             if path.suffix != ".py":
                 return
             invalidate_caches()
-            module = import_module(block.title.removesuffix(".py").replace("/", "."))
+            name = block.title.removesuffix(".py").replace("/", ".")
+            self._make_way(name)
+            module = import_module(name)
             self._modules.append(module)
         else:
             module = self._module
@@ -66,6 +69,12 @@ class PageCode:
             if name.startswith("test_") and name not in self._tested:
                 self._tested.add(name)
                 _run_test(value)
+
+    def _make_way(self, name: str) -> None:
+        """Set aside the modules of other folders that have the name, or the package's, until the test has ended."""
+        for taken in {name, name.partition(".")[0]} & set(sys.modules):
+            if str(self._folder) not in repr(sys.modules[taken].__spec__):
+                self._monkeypatch.delitem(sys.modules, taken)
 
     def idle(self) -> list[str]:
         """The functions that the page shows and nothing has run."""

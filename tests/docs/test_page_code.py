@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from page_code import PageCode, forgotten
@@ -98,6 +100,8 @@ def test_every_block_is_found_where_it_stands(tmp_path, monkeypatch):
 
 
 def test_tests_are_called_and_functions_noted(tmp_path, monkeypatch):
+    other = ModuleType("shop")
+    monkeypatch.setitem(sys.modules, "shop", other)  # some other test has it, from some other folder
     file, listed, hidden = _sample(tmp_path, monkeypatch)
     code = PageCode(monkeypatch, tmp_path)
     with forgotten(tmp_path), Session().lasting():
