@@ -182,7 +182,7 @@ def test_a_runtime_that_never_gets_ready(folder, tmp_path):
     false.write_text('#!/bin/sh\n[ "$1" = -c ] && echo 3.12 || { echo "out of order" >&2; exit 1; }\n')
     false.chmod(0o755)
     runtime = LambdaRuntime("app.echo", cwd=folder, python=str(false))
-    # Now and then the emulator itself dies of a runtime that ends at once (a nil dereference in its shutdown).
+    # Now and then the emulator itself dies of a runtime that ends at once: a goroutine of its shutdown panics.
     with runtime, pytest.raises((LambdaInvocationError, LambdaRuntimeError), match=r"^Runtime\.ExitError: |no answer"):
         runtime.invoke({})
     assert "out of order" in runtime.log
