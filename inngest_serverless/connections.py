@@ -17,7 +17,7 @@ from httpx import (
 )
 
 from inngest_serverless.config import DEFAULT_MAX_BODY_SIZE
-from inngest_serverless.errors import ConfigurationError, TransportError
+from inngest_serverless.connection_faults import cannot_be_sent, no_reply, too_large
 from inngest_serverless.protocol.exchange import OutboundReply
 from inngest_serverless.transport import SecretOutbound
 
@@ -40,7 +40,6 @@ _CONNECT_SECONDS = 5.0
 # As large as the largest request that is taken. What comes compressed counts as it is unpacked.
 _MOST_BYTES = DEFAULT_MAX_BODY_SIZE
 _MALFORMED = (InvalidURL, LocalProtocolError, UnsupportedProtocol, UnicodeError)
-_FAILURES = (HTTPError, *_MALFORMED)
 
 
 class Connections:
@@ -76,9 +75,10 @@ class Connections:
                 return parts.reply(response)
             finally:
                 response.close()
-        except _FAILURES as error:
-            # Without its cause: httpx's errors hold the request, and with it the URL.
-            raise _no_reply(request, error) from None
+        except _MALFORMED as error:
+            raise cannot_be_sent(request, error) from None
+        except HTTPError as error:
+            raise no_reply(request, error) from None
 
     async def send_async(self, request: Outbound) -> OutboundReply:
         """As ``send``, in async code.
@@ -97,8 +97,10 @@ class Connections:
                 return parts.reply(response)
             finally:
                 await response.aclose()
-        except _FAILURES as error:
-            raise _no_reply(request, error) from None
+        except _MALFORMED as error:
+            raise cannot_be_sent(request, error) from None
+        except HTTPError as error:
+            raise no_reply(request, error) from None
 
     def _open_client(self) -> Client:
         self._prepare_farewell()
@@ -212,18 +214,8 @@ class _Parts:
     def add(self, part: bytes) -> None:
         self._size += len(part)
         if self._size > _MOST_BYTES:
-            raise TransportError(f"the reply from {self._request.host} is over {_MOST_BYTES} bytes")
+            raise too_large(self._request, _MOST_BYTES)
         self._parts.append(part)
 
     def reply(self, response: Response) -> OutboundReply:
         return OutboundReply(response.status_code, b"".join(self._parts), response.headers)
-
-
-def _no_reply(request: Outbound, error: Exception) -> TransportError | ConfigurationError:
-    host = request.host
-    if isinstance(error, _MALFORMED):
-        return ConfigurationError(
-            f"no request can be sent to {host!r} ({type(error).__name__}): "
-            "check the settings for origins, e.g. 'https://inn.gs', and for what is not plain ASCII"
-        )
-    return TransportError(f"no reply from {host} ({type(error).__name__})")

@@ -10,7 +10,7 @@ from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from inngest_serverless.config import DEFAULT_MAX_BODY_SIZE
-from inngest_serverless.errors import ConfigurationError, TransportError
+from inngest_serverless.connection_faults import cannot_be_sent, no_reply, too_large
 from inngest_serverless.protocol.exchange import OutboundReply
 
 TYPE_CHECKING = False
@@ -52,15 +52,11 @@ class PlainConnections:
             with response:
                 body = response.read(_MOST_BYTES + 1)
         except (InvalidURL, ValueError) as error:
-            raise ConfigurationError(
-                f"no request can be sent to {request.host!r} ({type(error).__name__}): "
-                "check the settings for origins, e.g. 'https://inn.gs', and for what is not plain ASCII"
-            ) from None
+            raise cannot_be_sent(request, error) from None
         except (OSError, HTTPException) as error:
-            # Without its cause: it may hold the URL.
-            raise TransportError(f"no reply from {request.host} ({type(error).__name__})") from None
+            raise no_reply(request, error) from None
         if len(body) > _MOST_BYTES:
-            raise TransportError(f"the reply from {request.host} is over {_MOST_BYTES} bytes")
+            raise too_large(request, _MOST_BYTES)
         headers = {name.lower(): value for name, value in response.headers.items()}
         return OutboundReply(response.status, body, headers)
 

@@ -30,7 +30,7 @@ RUNGS = [
     {"middleware", "hooks", "encryption", "offload", "stores", "tracing", "call_span"},
     {"engine", "workflow"},
     {"inngest_api", "sync", "serve"},
-    {"transport", "connections", "plain_connections", "options"},
+    {"transport", "connections", "plain_connections", "connection_faults", "options"},
     {"tries", "sending", "client", "running", "forwarding", "secret_keys", "rekeying"},
     {"aws", "gcp", "local", "testing"},
     {"cli"},
