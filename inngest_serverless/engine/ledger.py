@@ -240,6 +240,9 @@ class Ledger:
 
     def untold_step(self) -> NewStep | None:
         """A new step that the server does not know of either: nothing has completed since it was asked for."""
+        if self.report is not None or not self.pending:
+            # Before places are looked up, which takes as long as there are steps.
+            return None
         here = self.place(self.passed)
         if here < 0 < len(self._memos):
             # In what order steps have completed is not known.
