@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 # What the tests need besides.
-TOOLS = ["pytest", "pytest-xdist", "hypothesis", "boto3", "PyYAML", "ruff"]
+TOOLS = ["pytest", "pytest-xdist", "hypothesis", "boto3", "PyYAML", "ruff", "awslambdaric"]
 # Comes in step with another package, whose floor decides.
 IN_STEP = {"opentelemetry-sdk": "opentelemetry-api"}
 # What a package at its floor takes in another release than the development environment has.

@@ -61,6 +61,7 @@ def test_middleware_of_ones_own(page, caplog, monkeypatch):
     engine, _ = page(1)
     # Powertools keeps the loggers of its services to itself, and some test may have had one of this name.
     monkeypatch.setattr(logging.getLogger("shop"), "propagate", True)
+    monkeypatch.setattr(caplog.handler, "filters", [])
     with caplog.at_level("INFO", "shop"):
         run = engine.execute({"name": "shop/order.placed", "data": {"id": "a-17", "tenant": "north"}})
     assert (run.status, run.output, run.steps) == ("completed", "charge-a-17", ["charge", "tell"])
