@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 COUNT = int(os.environ.get("INNGEST_SOAK", "0")) or 3_000
 SAMPLES = 10
 # The caches fill, and the allocator finds its size.
-WARM_UP = COUNT // 3
+WARM_UP = max(COUNT // 3, 3_000)
 GROWTH_KB = 2_048
 
 
