@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from calls import Case
 
-__all__ = ["expected", "make_event", "reported"]
+__all__ = ["ONE_STEP_A_CALL", "expected", "make_event", "reported"]
+
+ONE_STEP_A_CALL = False
 
 _EXECUTION = "01BENCHRUN"
 _AT = 1_795_308_508_994  # milliseconds
@@ -41,13 +43,13 @@ def make_event(case: Case, function: str) -> dict[str, Any] | None:
             "Id": _operation_id(number + 1),
             "Type": "STEP",
             "SubType": "Step",
-            "Name": f"step-{number}",
+            "Name": step,
             "Status": "SUCCEEDED",
             "StartTimestamp": _AT,
             "EndTimestamp": _AT,
             "StepDetails": {"Attempt": 1, "Result": result},
         }
-        for number in range(case.memoized)
+        for number, step in enumerate(case.done)
     ]
     arn = f"arn:aws:lambda:eu-west-1:123456789012:function:{function}:1/durable-execution/bench/{_EXECUTION}"
     return {
@@ -59,7 +61,7 @@ def make_event(case: Case, function: str) -> dict[str, Any] | None:
 
 def expected(case: Case) -> list[Any]:
     """How the execution ended, and what was stored: the start of each new step and its result."""
-    lines = [["START", step, None] for step in case.new_steps] + [["SUCCEED", step, "0"] for step in case.new_steps]
+    lines = [["START", step, None] for step in case.left] + [["SUCCEED", step, "0"] for step in case.left]
     # A map starts and ends a context for itself and for each item.
     contexts = [case.parallel + 1] * 2 if case.parallel else [0, 0]
     return ["SUCCEEDED", str(case.parallel), contexts, *sorted(lines)]

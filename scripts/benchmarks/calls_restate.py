@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 
     Fields = dict[int, list[int | bytes]]
 
-__all__ = ["expected", "make_event", "reported"]
+__all__ = ["ONE_STEP_A_CALL", "expected", "make_event", "reported"]
+
+ONE_STEP_A_CALL = True
 
 _CONTENT_TYPE = "application/vnd.restate.invocation.v7"
 _FRAME = struct.Struct(">HHI")
 # Types of messages, and numbers of their fields.
-_START, _SUSPENSION, _PROPOSE_RUN_COMPLETION, _INPUT, _RUN, _RUN_COMPLETION = 0x0, 0x1, 0x5, 0x400, 0x411, 0x8011
+_START, _SUSPENSION, _END, _PROPOSE_RUN_COMPLETION = 0x0, 0x1, 0x3, 0x5
+_INPUT, _OUTPUT, _RUN, _RUN_COMPLETION = 0x400, 0x401, 0x411, 0x8011
 _START_ID, _START_DEBUG_ID, _START_KNOWN_ENTRIES, _START_RANDOM_SEED = 1, 2, 3, 9
-_INPUT_VALUE, _RUN_COMPLETION_ID, _RUN_NAME = 14, 11, 12
+_INPUT_VALUE, _OUTPUT_VALUE, _RUN_COMPLETION_ID, _RUN_NAME = 14, 14, 11, 12
 _COMPLETION_ID, _COMPLETION_VALUE, _PROPOSED_ID, _PROPOSED_VALUE = 1, 5, 1, 14
 _SUSPENSION_FUTURE, _FUTURE_COMPLETIONS, _FUTURE_NESTED, _VALUE_CONTENT = 4, 1, 4, 1
 # How a field is encoded.
@@ -42,10 +45,9 @@ def make_event(case: Case, function: str) -> dict[str, Any] | None:
     if case.signed:
         return None
     journal = [_frame(_INPUT, _field(_INPUT_VALUE, _value(case.input)))]
-    for number in range(case.memoized):
-        completion = number + 1
+    for completion, step in enumerate(case.done, start=1):
         journal += [
-            _frame(_RUN, _field(_RUN_COMPLETION_ID, completion), _field(_RUN_NAME, f"step-{number}")),
+            _frame(_RUN, _field(_RUN_COMPLETION_ID, completion), _field(_RUN_NAME, step)),
             _frame(_RUN_COMPLETION, _field(_COMPLETION_ID, completion), _field(_COMPLETION_VALUE, _value(case.memo))),
         ]
     start = _frame(
@@ -65,7 +67,12 @@ def make_event(case: Case, function: str) -> dict[str, Any] | None:
 
 
 def expected(case: Case) -> list[Any]:
-    """Status 200, each new step with its result, and that the invocation waits for these to be stored."""
+    """Status 200, each new step with its result, and that the invocation waits for these to be stored.
+
+    At the end of a run, the handler's result.
+    """
+    if not case.new_steps:
+        return [200, ["output", _field(_VALUE_CONTENT, "0")], ["end"]]
     completions = range(case.memoized + 1, case.memoized + 1 + len(case.new_steps))
     return [
         200,
@@ -87,6 +94,10 @@ def reported(reply: dict[str, Any]) -> list[Any]:
             results.append(["proposed", fields[_PROPOSED_ID][0], _text(fields.get(_PROPOSED_VALUE, [b""])[0])])
         elif kind == _SUSPENSION:
             results.append(["suspended on", *_awaited(fields[_SUSPENSION_FUTURE][0])])
+        elif kind == _OUTPUT:
+            commands.append(["output", fields[_OUTPUT_VALUE][0]])
+        elif kind == _END:
+            results.append(["end"])
         else:
             commands.append([f"message of type {kind:#x}", repr(message[:200])])
     return [reply["statusCode"], *commands, *sorted(results)]

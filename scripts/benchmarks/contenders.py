@@ -84,7 +84,7 @@ CONTENDERS: dict[str, Contender] = {
         "peer_durable",
         requirements=("aws-durable-execution-sdk-python",),
         calls=calls_durable,
-        does_more=frozenset({"parallel"}),
+        does_more=frozenset({"parallel", "runtime-run"}),
     ),
 }
 

@@ -23,7 +23,7 @@ TOLERANCE_SECONDS = 300
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Answer one call of a function URL: run the new step, or report the parallel ones."""
+    """Answer one call of a function URL: run the next step, report the parallel ones, or end the run."""
     raw = event["body"].encode()
     headers = dict(HEADERS)
     if KEY:
@@ -36,17 +36,20 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
             return {"statusCode": 401, "headers": headers, "body": "{}"}
     call = json.loads(raw)
     steps, data = call["steps"], call["event"]["data"]
-    results = [steps[step_key(f"step-{number}")]["data"] for number in range(data["count"])]
+    done, count, status = len(steps), data["count"], 206
+    results = [steps[step_key(f"step-{number}")]["data"] for number in range(min(done, count))]
     if data.get("parallel"):
-        opcodes = [opcode("StepPlanned", f"new-{number}", None) for number in range(data["parallel"])]
+        answer = [opcode("StepPlanned", f"new-{number}", None) for number in range(data["parallel"])]
+    elif done > count:
+        status, answer = 200, steps[step_key("new")]["data"]
     else:
-        opcodes = [opcode("StepRun", "new", results.count(None))]
-    body = json.dumps(opcodes, separators=(",", ":"))
+        answer = [opcode("StepRun", "new" if done == count else f"step-{done}", results.count(None))]
+    body = json.dumps(answer, separators=(",", ":"))
     if KEY:
         now = str(int(time.time()))
         digest = hmac.new(KEY, body.encode() + now.encode(), hashlib.sha256).hexdigest()
         headers["x-inngest-signature"] = f"t={now}&s={digest}"
-    return {"statusCode": 206, "headers": headers, "body": body, "isBase64Encoded": False}
+    return {"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": False}
 
 
 def step_key(step: str) -> str:
