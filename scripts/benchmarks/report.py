@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from matplotlib.axes import Axes
+
     Figures = dict[str, dict[str, float]]
     Artifacts = dict[str, dict[str, dict[str, float]]]
 
@@ -46,7 +48,14 @@ _MISSED = "missed"
 # How many times further to the right a label of the picture ends than it begins.
 _LABEL_WIDTH = 1.3
 # This project's two in blue, others in muted colors.
-_COLORS = ("#1f5fa8", "#7fb0e0", "#8c8c8c", "#b59f84", "#a891b8")
+_COLORS = {
+    FLOOR: "#3a3a3a",
+    "sync": "#1f5fa8",
+    "async": "#7fb0e0",
+    "inngest": "#8c8c8c",
+    "restate": "#b59f84",
+    "durable": "#a891b8",
+}
 
 
 def table(figures: Figures) -> Table:
@@ -144,7 +153,7 @@ def _cell(value: float, floor: float | None, unit: str) -> str:
 
 
 def draw(figures: Figures, target: Path) -> None:
-    """Draw the multiples of the floor, one group of bars for each figure that has a goal.
+    """Draw all figures that have a goal, as multiples of the floor, and below them the times in the Lambda runtime.
 
     Args:
         figures: The figures by contender and name.
@@ -156,44 +165,58 @@ def draw(figures: Figures, target: Path) -> None:
     mpl.rcParams["svg.hashsalt"] = "inngest-serverless"  # the same figures make the same file
     from matplotlib import pyplot as plt
 
-    goals = {key: (title, goal) for key, (title, _, goal) in GOALS.items() if goal is not None}
+    goals = [key for key, (_, _, goal) in GOALS.items() if goal is not None]
+    times = [key for key in GOALS if key.startswith("runtime-")]
+    heights = [len(goals) * len(figures), len(times) * (len(figures) + 1)]
+    size = (9, 0.14 * sum(heights) + 1.8)
+    picture, (upper, lower) = plt.subplots(2, figsize=size, height_ratios=heights)
+    _draw_multiples(upper, figures, goals)
+    _draw_bars(lower, figures, times, list(figures), " ms")
+    lower.set_xlabel("one call, or all calls of a run, in the Lambda runtime (logarithmic)", fontsize=8)
+    lower.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncol=3, frameon=False, fontsize=7)
+    for axes in (upper, lower):
+        axes.tick_params(labelsize=8)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+    picture.tight_layout()
+    picture.savefig(target, bbox_inches="tight", metadata={"Date": None})
+
+
+def _draw_multiples(axes: Axes, figures: Figures, keys: list[str]) -> None:
     names = [name for name in figures if name != FLOOR]
-    height = 0.85 / len(names)
-    figure, axes = plt.subplots(figsize=(9, 0.14 * len(goals) * (len(names) + 1) + 0.8))
-    for place, name in enumerate(names):
-        keys = [key for key in goals if key in figures[name]]
-        rows = [row for row, key in enumerate(goals) if key in figures[name]]
-        values = [figures[name][key] / figures[FLOOR][key] for key in keys]
-        stars = ["*" if key in CONTENDERS[name].does_more else "" for key in keys]
-        bars = axes.barh(
-            [row + (place + 0.5) * height for row in rows],
-            values,
-            height=height,
-            color=_COLORS[place % len(_COLORS)],
-            label=CONTENDERS[name].title,
-        )
-        for bar, key, value, star in zip(bars, keys, values, stars, strict=True):
-            goal = goals[key][1] if name == GOAL_OF else 0.0
-            # Behind the mark of the goal, where that would go through it.
-            start = goal if value < goal < value * _LABEL_WIDTH else value
-            middle = bar.get_y() + bar.get_height() / 2
-            label = f" {value:.{1 if value < 10 else 0}f}x{star}"  # noqa: PLR2004 - digits that mean something
-            axes.text(start, middle, label, fontsize=6, verticalalignment="center")
+    multiples = {
+        name: {key: figures[name][key] / figures[FLOOR][key] for key in keys if key in figures[name]} for name in names
+    }
+    height = _draw_bars(axes, multiples, keys, names, "x")
     place = names.index(GOAL_OF)
-    for row, (_, goal) in enumerate(goals.values()):
-        axes.vlines(goal, row + place * height, row + (place + 1) * height, colors="red", linewidth=2)
+    for row, key in enumerate(keys):
+        axes.vlines(GOALS[key][2] or 0, row + place * height, row + (place + 1) * height, colors="red", linewidth=2)
     axes.axvline(1, color="black", linewidth=0.6)
-    axes.set_xscale("log")
-    # The labels stand to the right of their bars, and need room there.
-    largest = max(figures[name][key] / figures[FLOOR][key] for name in names for key in goals if key in figures[name])
-    axes.set_xlim(0.5, largest * 2)
-    axes.xaxis.set_major_formatter("{x:g}x")
-    axes.set_yticks([row + 0.42 for row in range(len(goals))], [title for title, _ in goals.values()])
-    axes.set_ylim(len(goals), -0.15)
+    axes.set_xlim(left=0.5)
     axes.set_xlabel("times the floor (logarithmic); red: goal of the sync handler", fontsize=8)
     axes.legend(loc="lower right", fontsize=7)
-    axes.tick_params(labelsize=8)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    figure.tight_layout()
-    figure.savefig(target, bbox_inches="tight", metadata={"Date": None})
+
+
+def _draw_bars(axes: Axes, figures: Figures, keys: list[str], names: list[str], unit: str) -> float:
+    """Draw a group of bars for each figure, one for each contender; returns the height of a bar."""
+    height = 0.85 / len(names)
+    for place, name in enumerate(names):
+        rows = {key: row for row, key in enumerate(keys) if key in figures[name]}
+        values = [figures[name][key] for key in rows]
+        middles = [row + (place + 0.5) * height for row in rows.values()]
+        contender = CONTENDERS[name]
+        axes.barh(middles, values, height=height, color=_COLORS[name], label=contender.title)
+        for key, value, middle in zip(rows, values, middles, strict=True):
+            goal = GOALS[key][2] if name == GOAL_OF else None
+            # Behind the mark of the goal, where that would go through it.
+            start = goal if goal is not None and value < goal < value * _LABEL_WIDTH else value
+            star = "*" if key in contender.does_more else ""
+            label = f" {value:.{1 if value < 10 else 0}f}{unit}{star}"  # noqa: PLR2004 - digits that mean something
+            axes.text(start, middle, label, fontsize=6, verticalalignment="center")
+    axes.set_xscale("log")
+    # The labels stand to the right of their bars, and need room there.
+    axes.set_xlim(right=2 * max(figures[name][key] for name in names for key in keys if key in figures[name]))
+    axes.xaxis.set_major_formatter(f"{{x:g}}{unit}")
+    axes.set_yticks([row + 0.42 for row in range(len(keys))], [GOALS[key][0] for key in keys])
+    axes.set_ylim(len(keys), -0.15)
+    return height
