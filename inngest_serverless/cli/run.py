@@ -116,7 +116,7 @@ def _engine(
     os.environ.update(env)
     app = calling(load(target, cwd=Path.cwd(), trigger=trigger).endpoint, target)
     path = os.environ.get("INNGEST_SERVE_PATH") or APP_PATH
-    sync(reach, f"{_ORIGIN}/{path.lstrip('/')}")
+    sync(reach, f"{_ORIGIN}/{path.lstrip('/')}", target)
     if isinstance(engine, LiveEngine):
         stack.enter_context(engine)
     return engine

@@ -42,6 +42,7 @@ RUN = """
         ctx.step.fetch("ask", os.environ["ASK"])
 
     handler = inngest_lambda([week, bad, stuck], app_id="app")
+    deployed = inngest_lambda([week], app_id="app", is_dev=False, signing_key="signkey-test-ab")
 
     def raising(event, context):
         if event["requestContext"]["http"]["method"] == "POST":
@@ -124,7 +125,8 @@ class TestRun:
         [
             ("app:nothing", 2, "app has no attribute 'nothing'"),
             ("nowhere:handler", 2, "there is no module nowhere"),
-            ("app:raising", 1, "target 'app:raising' raised LookupError when it was called: no table (app.py:32)"),
+            ("app:raising", 1, "target 'app:raising' raised LookupError when it was called: no table (app.py:33)"),
+            ("app:deployed", 2, "the app at app:deployed is in cloud mode, and was not synced"),
         ],
     )
     def test_what_does_not_work_is_one_line(self, target, code, part, run):
