@@ -63,7 +63,7 @@ def test_its_event_runs_on_the_dev_server(folder):
         finally:
             watchdog.cancel()
             server.terminate()
-            server.communicate(timeout=30)
+            server.communicate(timeout=120)
 
 
 def _told(server):

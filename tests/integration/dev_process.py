@@ -189,7 +189,7 @@ class Dev:
     def wait(self):
         """Wait for the end; returns the exit code. Nothing is left then."""
         try:
-            code = self._process.wait(timeout=20)
+            code = self._process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it does not end\n{self.state}") from None
         left = kill(self.mark)

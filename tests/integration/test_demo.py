@@ -51,7 +51,7 @@ def await_processes(home, name):
 
 def test_the_demo_shows_a_run_and_leaves_nothing_behind(tmp_path):
     demo = start(tmp_path)
-    output, _ = demo.communicate(timeout=60)
+    output, _ = demo.communicate(timeout=120)
     assert demo.returncode == 0, output
     assert "synced core-account-created (HTTP 200)" in output
     rows = [re.split(r"\s*│\s*", line.strip(" │")) for line in output.splitlines() if line.startswith("│")]
@@ -75,7 +75,7 @@ def test_a_demo_that_is_stopped_leaves_nothing_behind(tmp_path, number, moment):
     demo = start(tmp_path)
     await_processes(tmp_path, moment)
     demo.send_signal(number)
-    output, _ = demo.communicate(timeout=30)
+    output, _ = demo.communicate(timeout=120)
     # It may have been done before the signal came.
     assert demo.returncode in {128 + number, 0}, output
     assert "Traceback" not in output

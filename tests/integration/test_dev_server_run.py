@@ -150,7 +150,7 @@ class TestRun:
                 while (line := ran.stderr.readline()) != "asleep\n":
                     assert line, "it ended"
                 ran.send_signal(signal.SIGINT)
-                assert ran.wait(timeout=20) == 130
+                assert ran.wait(timeout=60) == 130
                 said = ran.stderr.readline().strip() or ran.stderr.readline().strip()
                 assert said == "interrupted"
             finally:

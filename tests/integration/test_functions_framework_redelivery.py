@@ -63,7 +63,7 @@ class EventApi(ServerThread):
         self.origin = self.url
 
     def _pass_on(self, path, headers, body):
-        connection = HTTPConnection(self._origin, timeout=10)
+        connection = HTTPConnection(self._origin, timeout=60)
         try:
             connection.request("POST", path, body, dict(headers))
             reply = connection.getresponse()

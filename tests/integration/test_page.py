@@ -33,7 +33,7 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 KEY = "signkey-test-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-TIMEOUT_MS = 15_000
+TIMEOUT_MS = 60_000
 WIDTHS = (320, 390, 768, 1024, 1440)
 
 

@@ -34,7 +34,7 @@ OTHER_KEY = "signkey-test-" + "f" * 64
 
 
 def exchange(origin, method, path, body=None, **headers):
-    connection = HTTPConnection(urlsplit(origin).netloc, timeout=5)
+    connection = HTTPConnection(urlsplit(origin).netloc, timeout=60)
     try:
         connection.request(method, path, body, headers)
         reply = connection.getresponse()
@@ -451,7 +451,7 @@ def test_a_page_from_here_may(app):
     ids=["no number", "negative", "large", "endless", "chunked"],
 )
 def test_a_request_of_unknown_length_is_refused(app, headers):
-    connection = HTTPConnection(urlsplit(app.api.origin).netloc, timeout=5)
+    connection = HTTPConnection(urlsplit(app.api.origin).netloc, timeout=60)
     connection.putrequest("POST", "/e/key")
     for name, value in headers.items():
         connection.putheader(name, value)
@@ -490,7 +490,7 @@ def test_whoever_keeps_the_connection_does_not_talk_to_a_server_that_has_stopped
         return connection.getresponse().read()
 
     with LocalApi(Engine(lambda *_request: None)) as api:
-        connection = HTTPConnection(urlsplit(api.origin).netloc, timeout=5)
+        connection = HTTPConnection(urlsplit(api.origin).netloc, timeout=60)
         assert ask()
     with pytest.raises((ConnectionError, BadStatusLine)):
         ask()

@@ -54,7 +54,7 @@ class Page:
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def request(self, method, path, body=None, **headers):
-        connection = HTTPConnection(self._netloc, timeout=5)
+        connection = HTTPConnection(self._netloc, timeout=60)
         try:
             connection.request(method, path, body, self._headers | headers)
             reply = connection.getresponse()

@@ -199,7 +199,7 @@ def test_parallel_steps_and_several_runs(kind):
 def test_runs_in_several_threads_are_not_mixed_up():
     store = Memory()
     shared = OffloadMiddleware(store, threshold_bytes=1)
-    barrier = threading.Barrier(4, timeout=10)
+    barrier = threading.Barrier(4, timeout=60)
     data = {}
 
     def script(ctx):
