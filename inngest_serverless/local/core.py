@@ -96,7 +96,7 @@ class EngineCore(ABC):
         )
         self._runner = Runner(around, self.agenda, self._ids, self._waits, fetch, watch, retry_ms)
         self._caller.begins = self._begin_call
-        self._starts = Starts(self.agenda, self._runner)
+        self._starts = Starts(self.agenda, self._runner, self.history)
         self._admission = Admission(self.agenda, self.history, self._start, self._refuse)
         self._schedules = Schedules(self.agenda, self._ids, self._start_by_clock, self.now_ms) if crons else None
         self._invocations = Invocations(self.agenda, self._runner)
@@ -234,6 +234,7 @@ class EngineCore(ABC):
         self.history.add_event(event, self.agenda.now_ms)
         waits = self._waits.take_event(event)
         for wait in waits:
+            self.history.note(wait.run.function, event, "woke", f"step {wait.step.step}", wait.run.id)
             self._runner.complete(wait.run, wait.step, event, kind="Received")
         is_taken = bool(waits) | self._starts.receive(event)
         functions = self._registry.started_by(event)

@@ -18,9 +18,9 @@ class Outcome:
 
     Attributes:
         function_id: The function's composite ID.
-        kind: ``"started"``, ``"debounced"``, ``"batched"``, or ``"skipped"``.
-        run_id: The run that it started, or "".
-        detail: Why it was skipped, or what it waits for.
+        kind: ``"started"``, ``"debounced"``, ``"batched"``, ``"skipped"``, ``"woke"`` or ``"cancelled"``.
+        run_id: The run that it started, woke or cancelled, or "".
+        detail: Why it was skipped, what it waits for, or which step it woke.
     """
 
     function_id: str
@@ -89,4 +89,5 @@ class History:
         """The runs that an event has started, alone or with others."""
         received = self.events.get(event_id)
         outcomes = list(received.outcomes) if received is not None else []
-        return [self.runs[outcome.run_id] for outcome in outcomes if outcome.run_id in self.runs]
+        started = (outcome.run_id for outcome in outcomes if outcome.kind == "started")
+        return [self.runs[run_id] for run_id in started if run_id in self.runs]

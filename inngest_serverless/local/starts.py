@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from inngest_serverless.local.agenda import Agenda
     from inngest_serverless.local.flow import Cancelling
+    from inngest_serverless.local.history import History
     from inngest_serverless.local.runner import Runner
     from inngest_serverless.local.runs import Registered, Run
 
@@ -44,11 +45,13 @@ class Starts:
     Args:
         agenda: When things are due.
         runner: Begins and cancels them.
+        history: Where to note what cancels them.
     """
 
-    def __init__(self, agenda: Agenda, runner: Runner) -> None:
+    def __init__(self, agenda: Agenda, runner: Runner, history: History) -> None:
         self._agenda = agenda
         self._runner = runner
+        self._history = history
         self._paces = Paces()
         self._throttled: dict[Hashable, list[_Throttled]] = {}
         self._alarms: set[Hashable] = set()
@@ -134,6 +137,7 @@ class Starts:
         for run, cancelling, until_ms in guards:
             in_time = until_ms is None or self._agenda.now_ms <= until_ms
             if in_time and holds(cancelling.condition, run.events[0], event, owner=run.function.id):
+                self._history.note(run.function, event, "cancelled", run_id=run.id)
                 self._runner.cancel(run, f"event {event['name']}")
         return bool(guards)
 

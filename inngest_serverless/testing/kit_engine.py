@@ -151,8 +151,9 @@ class KitEngine(Engine):
     def _why_not(self, functions: list[Registered], event: dict[str, Any]) -> str:
         ids = {function.id for function in functions}
         outcomes = [each for each in self.history.events[event["id"]].outcomes if each.function_id in ids]
-        if outcomes:
-            why = f"{outcomes[-1].kind}: {outcomes[-1].detail}"
+        # Those with a run are about runs that were there before.
+        if reasons := [f"{each.kind}: {each.detail}" for each in outcomes if not each.run_id]:
+            why = reasons[-1]
         else:
             triggers = [_shown(trigger) for function in functions for trigger in function.triggers]
             why = f"the triggers are {', '.join(dict.fromkeys(triggers)) or 'none'}"

@@ -360,7 +360,10 @@ def test_what_a_run_waits_for_is_sent_from_its_timeline(shop, look):
     page.get_by_label("Data (JSON)").fill('{"paid": true}')
     page.locator("dialog").get_by_role("button", name="Send", exact=True).click()
     expect(page.locator("h1")).to_have_text("shop/order.paid")
-    page.go_back()
+    expect(page.locator(".outcome")).to_have_text("wokewaitingstep wait-for-paymentcompleted run")
+    expect(items(page).nth(0)).to_contain_text("woke 1 run")
+    page.get_by_role("link", name="completed run").click()
+    expect(page.locator("h1")).to_have_text("waiting")
     expect(page.locator(".badge")).to_have_text("completed")
 
 
@@ -373,7 +376,7 @@ def test_an_event_says_what_became_of_it(shop, look):
     items(page).nth(1).click()
     expect(page.locator(".outcome")).to_have_text("skippedsinglesingleton: a run is under way")
     items(page).nth(0).click()
-    expect(page.get_by_text("It started no function")).to_be_visible()
+    expect(page.get_by_text("no run waited for it")).to_be_visible()
     items(page).nth(2).click()
     page.get_by_role("link", name="running run").click()
     expect(page.locator("h1")).to_have_text("single")

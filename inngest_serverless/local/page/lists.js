@@ -156,8 +156,11 @@ function eventItem(event, place) {
 
 function outcomeKind(event) {
   const kinds = event.outcomes.map((outcome) => outcome.kind);
-  return ["started", "skipped", "batched", "debounced"].find((kind) => kinds.includes(kind)) ?? "none";
+  return ["started", "woke", "cancelled", "skipped", "batched", "debounced"].find((kind) => kinds.includes(kind)) ?? "none";
 }
+
+/** What an event does to runs; other kinds are about the event alone. */
+const OF_RUNS = new Set(["started", "woke", "cancelled"]);
 
 /** What became of an event, in a few words. */
 function outcomeText(event) {
@@ -166,7 +169,7 @@ function outcomeText(event) {
   for (const { kind } of event.outcomes) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
   return [...kinds]
     .map(([kind, times]) =>
-      kind === "started" ? `started ${count(times, "run")}` : times > 1 ? `${kind} ${times} times` : kind,
+      OF_RUNS.has(kind) ? `${kind} ${count(times, "run")}` : times > 1 ? `${kind} ${times} times` : kind,
     )
     .join(", ");
 }

@@ -50,7 +50,7 @@ function outcomes(event) {
     return el(
       "p",
       { class: "quiet" },
-      "It started no function: none has a trigger for it whose condition holds. A run may have waited for it.",
+      "Nothing: no function has a trigger for it whose condition holds, and no run waited for it.",
     );
   }
   const names = new Map((known.app?.functions ?? []).map((each) => [each.id, each.name]));

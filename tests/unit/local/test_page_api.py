@@ -250,6 +250,32 @@ def test_what_became_of_an_event_is_told_with_the_reason(serve, page):
     assert json.loads(page(app).read(f"events/{event['id']}")["text"])["data"] == EVENT["data"]
 
 
+def test_an_event_tells_which_runs_it_woke_and_cancelled(serve, page):
+    same = "async.data.id == event.data.id"
+    waits = fn(
+        lambda ctx: ctx.step.wait_for_event("paid", event="a/paid", timeout="1d", if_exp=same),
+        cancel=[Cancel("a/undone", if_exp=same)],
+    )
+    app = serve(waits)
+    woken, cancelled = [app.start(EVENT | {"data": {"id": number}}) for number in (1, 2)]
+    for name, number in [("a/paid", 1), ("a/undone", 2), ("a/undone", 3)]:
+        app.engine.send({"name": name, "data": {"id": number}})
+    told = [
+        (event["name"], [(each["kind"], each["run_id"], each["detail"]) for each in event["outcomes"]])
+        for event in page(app).read("changes")["events"]
+        if event["name"].startswith("a/")
+    ]
+    assert told == [
+        ("a/paid", [("woke", woken.id, "step paid")]),
+        ("a/undone", [("cancelled", cancelled.id, "")]),
+        ("a/undone", []),
+    ]
+    paid = next(
+        event_id for event_id, received in app.engine.history.events.items() if received.event["name"] == "a/paid"
+    )
+    assert app.engine.runs_of(paid) == []
+
+
 def test_an_event_is_found_by_any_id(serve, page):
     app = serve(fn(lambda _ctx: 1))
     app.run({"name": "test/started", "id": "a/b c?d#ü"})
