@@ -15,6 +15,8 @@ from inngest_serverless.protocol.exchange import OutboundReply
 if TYPE_CHECKING:
     from inngest_serverless.protocol.exchange import Outbound
 
+pytestmark = pytest.mark.usefixtures("resting_collector")
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "aws" / "sqs_s3.json"
 RECORD: dict[str, Any] = json.loads(json.loads(GOLDEN.read_text("utf-8"))["Records"][1]["body"])["Records"][0]
 DEEP = json.loads("[" * 400 + "]" * 400)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from inngest_serverless.local.gateway import HttpReply
 
+pytestmark = pytest.mark.usefixtures("resting_collector")
+
 IDS = [function.id for function in FUNCTIONS]
 DIGEST = "0" * 64
 

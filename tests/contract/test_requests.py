@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from inngest_serverless.local.gateway import HttpReply
 
+pytestmark = pytest.mark.usefixtures("resting_collector")
+
 STATE = "/v0/runs/01M80BSKEDSEKW8W4K9BBAFZNQ"
 
 

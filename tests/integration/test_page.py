@@ -217,6 +217,7 @@ def test_a_run_of_many_days_is_drawn_so_that_it_can_be_read(look):
         # However long they took here: the bars are drawn to scale.
         run.invocations = [replace(call, took_ms=40.0) for call in run.invocations]
         page = look(api.origin)
+        stack.callback(page.context.close)  # before its server: it would complain
         open_run(page, "trial")
 
         def width(name):
@@ -603,6 +604,7 @@ def test_what_users_send_is_text_and_nothing_else(shop, look):
         expect(page.get_by_label("Error", exact=True).locator(".stack")).to_contain_text("NonRetriableError")
         open_rows(page)
         expect(page.locator(".row-details .json")).to_contain_text("onerror=")
+        page.mouse.move(0, 0)  # the bar is where that of the run before was
         row(page, HOSTILE).locator(".bar").first.hover()
         expect(page.get_by_role("tooltip")).to_contain_text(HOSTILE)
     page.goto(f"{shop.api.origin}/#/events/{event_id}")

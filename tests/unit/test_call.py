@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from inngest_serverless.errors import CallRequestError
 from inngest_serverless.protocol.call import parse_call, parse_events, parse_memos
 
+pytestmark = pytest.mark.usefixtures("resting_collector")
+
 GOOD = {
     "ctx": {
         "run_id": "01M80BSKFRBQGQHD4R1AG8CJ25",

@@ -11,6 +11,8 @@ from enum import Enum, IntEnum, StrEnum
 import pytest
 from engine_server import Both, Do, Server, both, declare, function, hash_of
 
+pytestmark = pytest.mark.usefixtures("resting_collector")
+
 places = pytest.mark.parametrize("place", ["step", "function"])
 Point = namedtuple("Point", "x y")  # noqa: PYI024 - the plain kind
 

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from inngest_serverless.protocol.jcs import canonicalize
 
+pytestmark = pytest.mark.usefixtures("resting_collector")
+
 TRANSCRIPTS = Path(__file__).parents[1] / "golden" / "transcripts"
 
 # RFC 8785, appendix B: the bits of a double, and how it is written.

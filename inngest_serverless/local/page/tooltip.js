@@ -4,9 +4,10 @@ let current = null;
 
 export function watchTips() {
   // A finger opens the row instead, which tells more.
-  document.addEventListener("pointerover", (event) =>
-    show(event.pointerType === "touch" ? null : event.target.closest?.(".bar")),
-  );
+  const point = (event) => show(event.pointerType === "touch" ? null : event.target.closest?.(".bar"));
+  document.addEventListener("pointerover", point);
+  // For a tip that was hidden under a pointer that has stayed on its bar.
+  document.addEventListener("pointermove", point);
   document.addEventListener("focusout", () => show(null));
   document.addEventListener("scroll", () => show(null), true);
 }

@@ -13,6 +13,8 @@ from rich.text import Text
 from inngest_serverless.cli.group import group
 from inngest_serverless.cli.output import console
 
+pytestmark = pytest.mark.usefixtures("resting_collector")
+
 KEY = "signkey-test-0123456789abcdef0123456789abcdef"
 # Sets the terminal's title, clears the screen, and goes back to write over what is there.
 ORDERS = "\x1b]0;owned\x07\x1b[2J\x9b31m\r\x08\x7fwords"

@@ -11,6 +11,8 @@ from cloudevents.http import CloudEvent
 from inngest_serverless import ConfigurationError, Event, Middleware, RetryAfterError, SendEventsError, now_millis
 from inngest_serverless.gcp.forward import cloud_event_data, forward_cloud_event
 
+pytestmark = pytest.mark.usefixtures("resting_collector")
+
 TOPIC = "//pubsub.googleapis.com/projects/shop/topics/orders"
 PUBSUB = {
     "id": "1096434104173400",

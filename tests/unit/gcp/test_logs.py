@@ -9,6 +9,8 @@ import pytest
 
 from inngest_serverless.gcp.logs import CloudLogFormatter, use_cloud_logging
 
+pytestmark = pytest.mark.usefixtures("resting_collector")
+
 
 @pytest.fixture
 def root(monkeypatch):

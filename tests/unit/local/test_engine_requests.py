@@ -10,6 +10,8 @@ from engine_app import SECOND, Both, Do, EngineError, HttpReply, answering, both
 from inngest_serverless import StepError
 from inngest_serverless.ai import Anthropic, Gemini, OpenAI
 
+pytestmark = pytest.mark.usefixtures("resting_collector")
+
 
 class Web:
     """What is out there: a reply for each request, the last one for ever; an exception is raised."""
