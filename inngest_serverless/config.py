@@ -46,15 +46,15 @@ class Settings:
         register_url: Where to register, or None for the API's own address.
         max_body_size: The largest request body taken, in bytes.
         allow_in_band_sync: Whether a signed PUT may fetch the registration.
-        allow_unsigned_sync: Whether an unsigned PUT may have the app register itself, in cloud mode.
+        enable_unauthed_sync: Whether an unsigned PUT may have the app register itself, in cloud mode.
     """
 
     __slots__ = (
         "allow_in_band_sync",
-        "allow_unsigned_sync",
         "api_origin",
         "app_id",
         "app_version",
+        "enable_unauthed_sync",
         "env",
         "event_api_origin",
         "event_key",
@@ -87,7 +87,7 @@ class Settings:
     register_url: str | None
     max_body_size: int
     allow_in_band_sync: bool
-    allow_unsigned_sync: bool
+    enable_unauthed_sync: bool
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"Settings are frozen: {name} cannot be set")
@@ -181,7 +181,7 @@ def _from_environment(environ: Mapping[str, str], wants_dev: bool | None) -> dic
         "register_url": None,
         "max_body_size": DEFAULT_MAX_BODY_SIZE,
         "allow_in_band_sync": _is_on(environ.get("INNGEST_ALLOW_IN_BAND_SYNC", "1")),
-        "allow_unsigned_sync": _is_on(environ.get("INNGEST_ALLOW_UNSIGNED_SYNC", "1")),
+        "enable_unauthed_sync": _is_on(environ.get("INNGEST_ENABLE_UNAUTHED_SYNC", "1")),
     }
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         max_body_size: int
         middleware: Iterable[Middleware | Callable[[], Middleware]]
         allow_in_band_sync: bool
-        allow_unsigned_sync: bool
+        enable_unauthed_sync: bool
         streaming: bool
         deadline: bool | float
         deadline_margin: float
@@ -61,7 +61,7 @@ _TEXTS = {
     "serve_origin": "serve_origin",
     "serve_path": "serve_path",
 }
-_SWITCHES = ("is_dev", "allow_in_band_sync", "allow_unsigned_sync", "streaming")
+_SWITCHES = ("is_dev", "allow_in_band_sync", "enable_unauthed_sync", "streaming")
 _ADDRESSES = ("register_url", "api_base_url", "event_api_base_url", "url", "serve_origin")
 _DEADLINE = ("deadline", "deadline_margin")
 _KNOWN = (*_TEXTS, *_SWITCHES, *_DEADLINE, "max_body_size", "logger", "middleware")

@@ -49,7 +49,7 @@ class Sync:
         in_band = request.headers.get(names.SYNC_KIND, "").lower() in _IN_BAND
         settings = self._settings
         is_known = signed or settings.is_dev or request.is_from_deployment
-        if (in_band and not signed) or not (is_known or settings.allow_unsigned_sync):
+        if (in_band and not signed) or not (is_known or settings.enable_unauthed_sync):
             return unauthorized_reply()
         if in_band and settings.allow_in_band_sync:
             return self._in_band(request)

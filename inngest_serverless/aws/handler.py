@@ -34,7 +34,7 @@ def inngest_lambda(functions: Iterable[Function[Any]] | None = None, **options: 
         **options: ``app_id``, ``app_version``, ``signing_key``, ``signing_key_fallback``, ``event_key``, ``env``,
             ``is_dev``, ``logger``, ``register_url``, ``api_base_url``, ``event_api_base_url``, ``url`` (or
             ``serve_origin`` and ``serve_path``), ``max_body_size`` (bytes), ``middleware``, ``allow_in_band_sync``,
-            ``allow_unsigned_sync``, ``deadline`` (False, or how many seconds the caller waits) and ``deadline_margin``
+            ``enable_unauthed_sync``, ``deadline`` (False, or how many seconds the caller waits) and ``deadline_margin``
             (seconds). What is not given is read from the environment.
 
     Returns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from _thread import start_new_thread
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,7 +136,12 @@ def _check_url_options(options: dict[str, Any]) -> None:
 def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
     """Signals end the server, which ends everything that it has started, and then the command."""
     names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {name: signal.signal(getattr(signal, name), lambda *_: stop()) for name in names}
+
+    def hear(*_: object) -> None:
+        # In a thread of its own: the one that is interrupted may hold the lock that stopping takes.
+        start_new_thread(stop, ())
+
+    before = {name: signal.signal(getattr(signal, name), hear) for name in names}
     try:
         yield
     finally:

@@ -274,7 +274,7 @@ def test_in_band_switched_off(serve: Callable[..., Caller], api: InngestApi) -> 
 
 
 def test_unsigned_syncs_switched_off(serve: Callable[..., Caller], api: InngestApi) -> None:
-    caller = serve(**CLOUD, INNGEST_ALLOW_UNSIGNED_SYNC="0")
+    caller = serve(**CLOUD, INNGEST_ENABLE_UNAUTHED_SYNC="0")
     reply = caller("PUT")
     assert reply.status == 401
     assert json.loads(reply.body).keys() == {"message"}

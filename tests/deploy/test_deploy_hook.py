@@ -217,7 +217,7 @@ def test_an_origin_of_ones_own_is_registered(deploy, cloud):
 
 def test_where_unsigned_syncs_are_refused_it_is_not_taken_for_a_stranger(deploy, cloud):
     """It has no key; but who has Lambda's leave to invoke the function is no stranger."""
-    cloud.app = app(cloud, allow_unsigned_sync=False)
+    cloud.app = app(cloud, enable_unauthed_sync=False)
     assert deploy()["Status"] == "SUCCESS"
     assert len(cloud.registered) == 1
 

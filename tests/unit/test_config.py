@@ -30,7 +30,7 @@ def test_the_defaults():
     found = settings()
     expected = {
         "allow_in_band_sync": True,
-        "allow_unsigned_sync": True,
+        "enable_unauthed_sync": True,
         "api_origin": CLOUD[0],
         "app_id": "app",
         "app_version": None,
@@ -60,13 +60,13 @@ def test_everything_from_the_environment():
             "INNGEST_SERVE_ORIGIN": "https://example.com/",
             "INNGEST_SERVE_PATH": "/api/inngest",
             "INNGEST_ALLOW_IN_BAND_SYNC": "0",
-            "INNGEST_ALLOW_UNSIGNED_SYNC": "0",
+            "INNGEST_ENABLE_UNAUTHED_SYNC": "0",
         }
     )
     assert (found.app_id, found.app_version, found.event_key, found.env) == ("app", "1.2", "event-key", "branch")
     assert [key.secret for key in found.signing_keys] == [b"0123456789abcdef", b"0123456789abcdef00"]
     assert (found.serve_origin, found.serve_path) == ("https://example.com", "/api/inngest")
-    assert (found.allow_in_band_sync, found.allow_unsigned_sync) == (False, False)
+    assert (found.allow_in_band_sync, found.enable_unauthed_sync) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ ENVIRONMENT = {
     "INNGEST_SERVE_ORIGIN": "http://from-env",
     "INNGEST_SERVE_PATH": "/from-env",
     "INNGEST_ALLOW_IN_BAND_SYNC": "1",
-    "INNGEST_ALLOW_UNSIGNED_SYNC": "1",
+    "INNGEST_ENABLE_UNAUTHED_SYNC": "1",
 }
 
 
@@ -161,7 +161,7 @@ ENVIRONMENT = {
         ("serve_origin", "http://option"),
         ("serve_path", "/option"),
         ("allow_in_band_sync", False),
-        ("allow_unsigned_sync", False),
+        ("enable_unauthed_sync", False),
         ("max_body_size", 5),
     ],
 )

@@ -40,7 +40,7 @@ __all__ = ["APP_PATH", "DevServer", "Where", "app_environment"]
 APP_PATH = "/api/inngest"
 _GATEWAY_PORT = 3000
 _KEPT = 1000
-_AWAIT_APP_SECONDS, _SYNC_SECONDS = 1.0, 5.0
+_AWAIT_APP_SECONDS, _SYNC_SECONDS, _HEAR_SECONDS = 1.0, 5.0, 0.5
 # They would lead the app elsewhere than INNGEST_DEV does, or have it register an address that is not this machine's.
 _MISLEADING = ("INNGEST_BASE_URL", "INNGEST_API_BASE_URL", "INNGEST_EVENT_API_BASE_URL", "INNGEST_SERVE_ORIGIN")
 
@@ -138,7 +138,9 @@ class DevServer:
             stack.enter_context(local)
             stack.enter_context(server)
             stack.enter_context(self._outbound)
-            self._stopping.wait()
+            # Python looks for signals before it waits, and after: one that comes in between would be heard no more.
+            while not self._stopping.wait(_HEAR_SECONDS):
+                pass
         self._raise()
 
     def run_url(self, url: str) -> None:
