@@ -290,7 +290,9 @@ def _option_json(name: str, value: Any) -> Any:
     items = list(value) if most > 1 and isinstance(value, (list, tuple)) else [value]
     if wrong := [item for item in items if not isinstance(item, kind)]:
         several = f" or a list of at most {most}" if most > 1 else ""
-        raise ConfigurationError(f"{name} takes {kind.__name__}(...){several}, not {_described(wrong[0])}")
+        # A class of the same name is another SDK's.
+        whose = f"{type(wrong[0]).__module__.partition('.')[0]}." if type(wrong[0]).__name__ == kind.__name__ else ""
+        raise ConfigurationError(f"{name} takes {kind.__name__}(...){several}, not {whose}{_described(wrong[0])}")
     if len(items) > most:
         raise ConfigurationError(f"{name} takes at most {most}, not {len(items)}")
     documents = [item.to_json() for item in items]

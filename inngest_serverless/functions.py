@@ -41,7 +41,7 @@ else:
 
     R = None
 
-__all__ = ["Function", "create_function", "index_functions"]
+__all__ = ["Function", "create_function", "index_functions", "middleware_list"]
 
 MAX_RETRIES = 20
 DEFAULT_RETRIES = 4
@@ -92,7 +92,7 @@ class Function(Generic[R]):
         self.event_types: Mapping[str | None, Any] = event_types or {}
         self.failed_event_types: Mapping[str | None, Any] | None = None
         self.on_failure: Callable[..., Any] | None = on_failure
-        self.middleware: tuple[Any, ...] = tuple(middleware)
+        self.middleware: tuple[Any, ...] = middleware_list(middleware)
 
     @property
     def name(self) -> str:
@@ -164,8 +164,8 @@ def create_function(
         name: The name to show; the ID if not given.
         trigger: One trigger or several, from ``event_trigger`` and ``cron_trigger``.
         retries: How often a step or the function is tried again, 0 to 20.
-        idempotency: A CEL expression; events that give the same value start one run within 24 hours. It takes the place
-            of ``rate_limit``.
+        idempotency: A CEL expression; events that give the same value start one run within 24 hours. Not with
+            ``rate_limit``, whose place it takes at the server.
         concurrency: How many steps may run at the same time; at most two limits.
         throttle: How many runs may start in a period; the others wait.
         rate_limit: How many runs may start in a period; the others are dropped.
@@ -196,6 +196,7 @@ def create_function(
         )
     _check_argument(function_id, on_failure)
     try:
+        own_middleware = middleware_list(middleware)
         triggers = trigger_list(trigger)
         event_types = types_by_event(triggers)
         options: dict[str, Any] = {
@@ -221,7 +222,7 @@ def create_function(
         if not callable(handler):
             raise ConfigurationError(f"function {function_id!r}: create_function decorates a function")
         _check_argument(function_id, handler)
-        return Function(function_id, handler, options, event_types, on_failure, middleware)
+        return Function(function_id, handler, options, event_types, on_failure, own_middleware)
 
     return decorate
 
@@ -239,11 +240,28 @@ def _check_argument(function_id: str, handler: Any) -> None:
         )
 
 
+def middleware_list(given: Iterable[Any]) -> tuple[Any, ...]:
+    """What is given as ``middleware=``, as it is used.
+
+    Raises:
+        ConfigurationError: It is not several, but one by itself for example.
+    """
+    try:
+        return tuple(given)
+    except TypeError:
+        name = given.__name__ if isinstance(given, type) else type(given).__name__
+        raise ConfigurationError(f"middleware takes a list, not {name}: write middleware=[...]") from None
+
+
 def _flow_control(idempotency: str | None, **given: Any) -> dict[str, Any]:
     options: dict[str, Any] = {}
     if idempotency is not None:
         if not isinstance(idempotency, str) or not idempotency.strip():
             raise ConfigurationError("idempotency must be a CEL expression, e.g. 'event.data.order_id'")
+        if given["rate_limit"] is not None:
+            raise ConfigurationError(
+                "idempotency does not go with rate_limit: the server would leave the rate limit out"
+            )
         options["idempotency"] = idempotency
     present = {key: value for key, value in given.items() if value is not None}
     if present:

@@ -12,7 +12,7 @@ import sys
 
 from inngest_serverless.engine.invocation import Invocation
 from inngest_serverless.errors import CallRequestError, ConfigurationError, SignatureError, TransportError
-from inngest_serverless.functions import index_functions
+from inngest_serverless.functions import index_functions, middleware_list
 from inngest_serverless.hooks import make_hooks
 from inngest_serverless.protocol import headers as names
 from inngest_serverless.protocol.call import parse_call
@@ -73,7 +73,7 @@ class App:
         self.framework = framework
         self._functions = index_functions(settings.app_id, functions)
         self._now = now
-        self._middleware = tuple(middleware)
+        self._middleware = middleware_list(middleware)
         for function in self._functions.values():
             # Made once for nothing, so that a wrong one is told of when the module is imported.
             hooks = make_hooks((*self._middleware, *function.middleware))

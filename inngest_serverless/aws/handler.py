@@ -6,6 +6,7 @@ import os
 
 from inngest_serverless.aws.http_events import read_event
 from inngest_serverless.aws.http_triggers import find_trigger, make_timer
+from inngest_serverless.functions import middleware_list
 from inngest_serverless.options import read_deadline
 from inngest_serverless.running import make_answer
 
@@ -46,7 +47,7 @@ def inngest_lambda(functions: Iterable[Function[Any]] | None = None, **options: 
 
     Source: docs/protocol.md, sections 1 and 10, and docs/deadlines-and-limits.md.
     """
-    middleware = [_made(source) for source in options.get("middleware") or ()]
+    middleware = [_made(source) for source in middleware_list(options.get("middleware") or ())]
     answer = make_answer(functions, FRAMEWORK, os.environ, {**options, "middleware": middleware})
 
     times = read_deadline(os.environ, options)

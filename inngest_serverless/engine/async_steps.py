@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from typing import Any, Literal, ParamSpec, TypeVar, overload
 
+    from pydantic import BaseModel
+
     from inngest_serverless.ai import Model
     from inngest_serverless.engine.ledger import Ledger
     from inngest_serverless.engine.plans import Senders
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     EventT = TypeVar("EventT", bound="Event[Any]")
     Duration = str | int | timedelta
     Sendable = Event[Any] | Mapping[str, Any]
+    Payload = Mapping[str, Any] | BaseModel
 
 __all__ = ["AsyncStep", "AsyncStepAI"]
 
@@ -201,8 +204,8 @@ if TYPE_CHECKING:
             /,
             *,
             function: Function[T],
-            data: Mapping[str, Any] | None = None,
-            user: Mapping[str, Any] | None = None,
+            data: Payload | None = None,
+            user: Payload | None = None,
             v: str | None = None,
             timeout: Duration | None = None,
         ) -> Coroutine[object, None, T]:
@@ -216,8 +219,8 @@ if TYPE_CHECKING:
             *,
             function_id: str,
             app_id: str | None = None,
-            data: Mapping[str, Any] | None = None,
-            user: Mapping[str, Any] | None = None,
+            data: Payload | None = None,
+            user: Payload | None = None,
             v: str | None = None,
             timeout: Duration | None = None,
         ) -> Coroutine[object, None, Any]:

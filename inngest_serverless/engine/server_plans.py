@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from typing import Any
 
+    from pydantic import BaseModel
+
     from inngest_serverless.ai import Model
     from inngest_serverless.engine.ledger import Ledger
     from inngest_serverless.engine.plans import Senders
@@ -57,6 +59,9 @@ __all__ = [
 
 # Those that the server sends.
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE")
+
+# What an event has that can be the same in two.
+_EVENT_FIELDS = {"data", "user", "name", "id", "ts", "v"}
 
 
 def plan_send_event(ledger: Ledger, send: Senders, events: Any) -> Plan:
@@ -99,8 +104,9 @@ def plan_wait_for_event(
     _check_text("wait_for_event", "match", match, "the path of a field, e.g. 'data.user_id'")
     if match is not None and not match.strip():
         raise ConfigurationError("wait_for_event: match is empty: give the path of a field, e.g. 'data.user_id'")
-    if match is not None and match.startswith(("event.", "async.")):
-        raise ConfigurationError(f"wait_for_event: match is a path within both events: {match[6:]!r}, not {match!r}")
+    if match is not None and match.replace("[", ".").split(".")[0].strip() not in _EVENT_FIELDS:
+        path = match[6:] if match.startswith(("event.", "async.")) else f"data.{match}"
+        raise ConfigurationError(f"wait_for_event: match is a path within both events: {path!r}, not {match!r}")
     name = event.event_name if isinstance(event, type) and issubclass(event, Event) else event
     if not isinstance(name, str) or not name:
         raise ConfigurationError("wait_for_event needs the name of an event: event='api/thing.happened'")
@@ -111,8 +117,8 @@ def plan_wait_for_event(
 
 def plan_invoke(
     function_id: str,
-    data: Mapping[str, Any] | None,
-    user: Mapping[str, Any] | None,
+    data: Mapping[str, Any] | BaseModel | None,
+    user: Mapping[str, Any] | BaseModel | None,
     v: str | None,
     timeout: str | int | timedelta | None,
 ) -> Plan:
@@ -170,7 +176,8 @@ def _object(tool: str, option: str, value: Any) -> dict[str, Any]:
     """What goes to the server as a JSON object: better refused here than when the reply is written."""
     found = dict(value) if isinstance(value, Mapping) else as_object(value)
     if found is None:
-        raise ConfigurationError(f"{tool}: {option} must be an object, such as a dict, not {_described(value)}")
+        advice = "write .data, its own data" if isinstance(value, Event) else "such as a dict"
+        raise ConfigurationError(f"{tool}: {option} must be an object, not {_described(value)}: {advice}")
     if (fault := json_fault(found, option)) is not None:
         raise ConfigurationError(f"{tool}: JSON cannot hold {option}: {fault}")
     return found

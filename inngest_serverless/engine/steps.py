@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from typing import Any, Literal, ParamSpec, TypeVar, overload
 
+    from pydantic import BaseModel
+
     from inngest_serverless.ai import Model
     from inngest_serverless.engine.plans import Senders
     from inngest_serverless.engine.server_plans import FetchReply, Signal
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     EventT = TypeVar("EventT", bound="Event[Any]")
     Duration = str | int | timedelta
     Sendable = Event[Any] | Mapping[str, Any]
+    Payload = Mapping[str, Any] | BaseModel
 else:
 
     def overload(_function: object) -> None:
@@ -240,8 +243,8 @@ class Step(_Face):
         /,
         *,
         function: Function[T],
-        data: Mapping[str, Any] | None = None,
-        user: Mapping[str, Any] | None = None,
+        data: Payload | None = None,
+        user: Payload | None = None,
         v: str | None = None,
         timeout: Duration | None = None,
     ) -> T:
@@ -250,7 +253,7 @@ class Step(_Face):
         Args:
             step_id: The step's ID in this function.
             function: A function made by ``create_function``.
-            data: The payload of the event it is run with.
+            data: The payload of the event it is run with: an object, or a model.
             user: That event's user.
             v: That event's version.
             timeout: How long to wait; a year if not given.
@@ -273,8 +276,8 @@ class Step(_Face):
         *,
         function_id: str,
         app_id: str | None = None,
-        data: Mapping[str, Any] | None = None,
-        user: Mapping[str, Any] | None = None,
+        data: Payload | None = None,
+        user: Payload | None = None,
         v: str | None = None,
         timeout: Duration | None = None,
     ) -> Any:

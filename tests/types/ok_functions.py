@@ -78,12 +78,16 @@ async def on_failure_async(ctx: AsyncContext) -> None:
     await ctx.step.run("tell", print, "failed")
 
 
+@create_function(id="once", trigger=event_trigger("once"), idempotency="event.data.id")
+def once(ctx: Context) -> None:
+    """Not with a rate limit."""
+
+
 @create_function(
     id="everything",
     name="Everything",
     trigger=[event_trigger(AccountCreated), event_trigger(InvoiceSent, "true"), cron_trigger("0 12 * * 5", jitter=5)],
     retries=20,
-    idempotency="event.data.id",
     concurrency=[Concurrency(1, "event.data.id", "fn"), Concurrency(limit=2, key="'all'", scope="account")],
     throttle=Throttle(1, "1m", burst=2, key="event.data.id"),
     rate_limit=RateLimit(limit=1, period=timedelta(hours=1), key="event.data.id"),

@@ -137,18 +137,28 @@ def test_all_of_them_together():
     options = {
         "concurrency": 1,
         "throttle": Throttle(1, "1m"),
-        "rate_limit": RateLimit(1, "1m"),
         "debounce": Debounce("1m"),
         "priority": Priority("1"),
         "cancel": Cancel("a"),
         "singleton": Singleton("skip"),
         "timeouts": Timeouts("1m"),
-        "idempotency": "event.id",
     }
-    assert registration(**options).keys() == {
-        *("concurrency", "throttle", "rateLimit", "debounce", "priority"),
-        *("cancel", "singleton", "timeouts", "idempotency"),
-    }
+    names = {"concurrency", "throttle", "debounce", "priority", "cancel", "singleton", "timeouts"}
+    assert registration(**options, rate_limit=RateLimit(1, "1m")).keys() == names | {"rateLimit"}
+    assert registration(**options, idempotency="event.id").keys() == names | {"idempotency"}
+
+
+def test_idempotency_and_a_rate_limit_are_one_thing_at_the_server():
+    with pytest.raises(ConfigurationError, match=r"^function 'my-fn': idempotency does not go with rate_limit: "):
+        registration(rate_limit=RateLimit(1, "1m"), idempotency="event.id")
+
+
+def test_a_class_of_another_sdk_is_named_with_its_package():
+    other = type("Concurrency", (), {"__module__": "inngest._internal.server_lib"})()
+    with pytest.raises(
+        ConfigurationError, match=r"takes Concurrency\(...\) or a list of at most 2, not inngest.Concurrency$"
+    ):
+        registration(concurrency=other)
 
 
 def test_a_batch_of_days():

@@ -12,6 +12,7 @@ from inngest_serverless import (
     ConfigurationError,
     Event,
     Function,
+    Middleware,
     Trigger,
     create_function,
     cron_trigger,
@@ -362,3 +363,12 @@ def test_a_mock_is_no_endless_matter():
 
 def test_streaming_is_refused():
     assert "stream" in refusal(inngest_lambda, [declared()], app_id="app", is_dev=True, streaming=True)
+
+
+@pytest.mark.parametrize("alone", [Middleware, Middleware()])
+def test_middleware_comes_in_a_list(alone):
+    told = r"middleware takes a list, not Middleware: write middleware=\[...\]"
+    with pytest.raises(ConfigurationError, match=f"^function 'f': {told}$"):
+        create_function(id="f", trigger=TRIGGER, middleware=alone)
+    with pytest.raises(ConfigurationError, match=f"^{told}$"):
+        inngest_lambda([], app_id="app", is_dev=True, middleware=alone)

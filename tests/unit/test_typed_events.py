@@ -510,9 +510,17 @@ def test_a_wait_for_no_event(wrong, kind):
 @both
 def test_a_match_is_a_path_within_the_events(kind):
     check_failed(call(declare(kind, waiting(event="x", match=""))), "ConfigurationError", final=True)
-    answer = call(declare(kind, waiting(event="x", match="event.data.id")))
-    check_failed(answer, "ConfigurationError", final=True)
-    assert "'data.id', not 'event.data.id'" in answer.json["message"]
+    for wrong, right in [("event.data.id", "data.id"), ("order_id", "data.order_id"), ("items[0]", "data.items[0]")]:
+        answer = call(declare(kind, waiting(event="x", match=wrong)))
+        check_failed(answer, "ConfigurationError", final=True)
+        assert f"{right!r}, not {wrong!r}" in answer.json["message"]
+
+
+@both
+@pytest.mark.parametrize("match", ["data.id", "data['an id']", "user.id", "id", "ts"])
+def test_what_events_have_can_be_matched(match, kind):
+    answer = call(declare(kind, waiting(event="x", match=match)))
+    assert answer.op["opts"]["if"] == f"event.{match} == async.{match}"
 
 
 # What is sent.

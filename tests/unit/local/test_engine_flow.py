@@ -292,15 +292,22 @@ def test_of_invocations_that_are_debounced_the_last_one_counts(serve):
     assert (run.output, run.ended_ms - START_MS) == ([late, late, [2]], HOUR)
 
 
-def test_what_is_batched_is_not_limited(serve):
-    options = {"rate_limit": RateLimit(limit=1, period="1h"), "idempotency": "event.data.cart"}
+@pytest.mark.parametrize(
+    "options",
+    [{"rate_limit": RateLimit(limit=1, period="1h")}, {"idempotency": "event.data.cart"}],
+    ids=["rate limit", "idempotency"],
+)
+def test_what_is_batched_is_not_limited(serve, options):
     app = serve(counting(batch_events=Batch(max_size=2, timeout="1m", if_exp="event.data.n < 10"), **options))
     send_each(app, [event(n, cart="a") for n in (0, 1, 2, 3, 10, 11)])
     assert starts(app) == [(0, [0, 1]), (0, [2, 3]), (0, [10])]
 
 
 def test_idempotency_takes_the_place_of_a_rate_limit(serve):
-    app = serve(counting(rate_limit=RateLimit(limit=1, period="1h"), idempotency="event.data.cart"))
+    # As functions of other SDKs may have it.
+    function = counting(idempotency="event.data.cart")
+    function.options["rateLimit"] = RateLimit(limit=1, period="1h").to_json()
+    app = serve(function)
     send_each(app, [event(n, cart=cart) for n, cart in enumerate("aba")])
     assert starts(app) == [(0, [0]), (0, [1])]
 
