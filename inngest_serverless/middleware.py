@@ -105,12 +105,29 @@ class CallOutput:
         self.error: BaseException | None = error
 
 
+# What the names of hooks begin with.
+_PREFIXES = ("before_", "after_", "transform_")
+
+
 class Middleware:
     """The base of all middleware: every hook does nothing.
 
     Give an instance to share it among all calls, or its class (any function without arguments that makes one) to have
     a new one for each call.
     """
+
+    def __init_subclass__(cls, **given: Any) -> None:
+        """Refuse what looks like a hook and is none: it would never be called.
+
+        Raises:
+            ConfigurationError: There is no such hook.
+        """
+        super().__init_subclass__(**given)
+        if wrong := [name for name in vars(cls) if name.startswith(_PREFIXES) and name not in _NAMES]:
+            raise ConfigurationError(
+                f"middleware {cls.__name__}: there is no hook {wrong[0]}: there are {', '.join(_NAMES)}. A method of "
+                "your own needs a name of another kind"
+            )
 
     def transform_input(self, call: CallInput) -> Awaitable[None] | None:
         """Change events and memos before the function runs."""

@@ -840,3 +840,13 @@ def test_what_hooks_set_in_the_context_stays_in_the_call(kind):
     assert steps_of(plan).keys() == {"a", "b"}
     assert server.call_for("b").op["data"] == "01RUN"
     assert (seen, user.get()) == (["01RUN"] * 2, "nobody")
+
+
+@pytest.mark.parametrize("name", ["before_exection", "after_run", "transform_inputs"])
+def test_what_looks_like_a_hook_and_is_none_is_refused(name):
+    told = (
+        f"^middleware Own: there is no hook {name}: there are transform_input, after_memoization, .*after_send_events"
+    )
+    with pytest.raises(ConfigurationError, match=told):
+        type("Own", (Middleware,), {name: lambda self: None})
+    type("Own", (Middleware,), {f"_{name}": lambda self: None, "notify": lambda self: None})
