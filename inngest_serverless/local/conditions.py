@@ -11,6 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 from inngest_serverless.errors import ConfigurationError
+from inngest_serverless.local.packages import PackageMissingError
+from inngest_serverless.local.roots import unknown_root, written_path
 
 __all__ = ["ConditionError", "check_condition", "holds", "key_of", "value_of"]
 
@@ -20,18 +22,24 @@ _ASSIGNMENT, _QUOTED = re.compile(r"[^=!<>]=[^=]"), re.compile(r"'[^']*'|\"[^\"]
 
 
 class ConditionError(ConfigurationError):
-    """A condition is not CEL."""
+    """A condition is not CEL, or asks for a variable that is never there."""
 
 
 def check_condition(expression: str | None) -> None:
-    """Make sure that a condition can be read.
+    """Make sure that a condition can be read, and evaluated.
 
     Raises:
-        ConditionError: It is not CEL.
-        ConfigurationError: The library that reads it is not installed.
+        ConditionError: It is not CEL, or asks for a variable that is never there.
+        PackageMissingError: The library that reads it is not installed.
     """
-    if expression:
-        _program(expression)
+    if not expression:
+        return
+    name = unknown_root(expression, _program(expression).variables())
+    if name is not None:
+        raise ConditionError(
+            f"the expression {expression!r} asks for {name!r}, which is never there: there is event, and async in "
+            f"conditions of waits and cancels; did you mean {written_path(name, expression)}?"
+        )
 
 
 def holds(expression: str | None, event: dict[str, Any], awaited: dict[str, Any] | None = None, *, owner: str) -> bool:
@@ -45,7 +53,7 @@ def holds(expression: str | None, event: dict[str, Any], awaited: dict[str, Any]
 
     Raises:
         ConditionError: The expression is not CEL.
-        ConfigurationError: The library that reads it is not installed.
+        PackageMissingError: The library that reads it is not installed.
     """
     return not expression or value_of(expression, event, awaited, owner=owner) is True
 
@@ -61,7 +69,7 @@ def value_of(expression: str, event: dict[str, Any], awaited: dict[str, Any] | N
 
     Raises:
         ConditionError: The expression is not CEL.
-        ConfigurationError: The library that reads it is not installed.
+        PackageMissingError: The library that reads it is not installed.
     """
     try:
         return _program(expression).execute({"event": event, "async": awaited or {}})
@@ -85,7 +93,7 @@ def _program(expression: str) -> Any:
     try:
         import cel
     except ImportError:
-        raise ConfigurationError(
+        raise PackageMissingError(
             "conditions need the package common-expression-language: pip install 'inngest-serverless[dev]'"
         ) from None
     try:

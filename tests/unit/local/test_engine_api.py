@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from http.client import BadStatusLine, HTTPConnection
 from threading import Thread
 from urllib.parse import urlsplit
@@ -122,6 +123,43 @@ def test_what_is_wrong_with_a_condition_is_one_line(expression, fault):
     with pytest.raises(ConditionError) as raised:
         check_condition(expression)
     assert str(raised.value) == f"the condition {expression!r} is not CEL: {fault}"
+
+
+@pytest.mark.parametrize(
+    ("expression", "meant"),
+    [
+        ("data.order_id", "event.data.order_id"),
+        ("order_id", "event.data.order_id"),
+        ("user.id", "event.user.id"),
+        ("event.data.a == 1 || data.items.size() > 1", "event.data.items"),
+        ("event.data.list.exists(x, x.y == data.z)", "event.data.z"),
+        ("event.data.text == 'is data.a' && data.b == 1", "event.data.b"),
+    ],
+)
+def test_what_is_never_there_is_refused(expression, meant):
+    with pytest.raises(ConditionError, match=rf"; did you mean {re.escape(meant)}\?$"):
+        check_condition(expression)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "has(event.data.x)",
+        "event.data.x in ['data.a', \"data.b\"]",
+        "event.data.list.exists(x, x.y == 2) || event.data.list.exists_one( data , data > 1)",
+        "event.data.list.map(x, x > 1, x.y) == [] && event.data.list.all(e, e == 'it\\'s') && event.data.o.filter(k, k)",
+        "event.data.list.exists(// each of them\n x, x == 1)",
+        "type(event.data.x) == int || type(event.data.x) == null_type",
+        "math.greatest(event.data.x, 2) == 2 && cel.bind(v, event.data.x, v == 1)",
+        "timestamp(event.data.at) > timestamp('2020-01-01T00:00:00Z') && duration('1h') > duration('1s')",
+        "{'a': event.data['b']} == event.data.c && lowercase(event.data.x) == 'a'",
+        ".event.data.x == true && event.data.x != null && event.ts > 1u && event.name == b'abc'",
+        "event.data.x == async.data.x && event.data.y // data.z",
+        r"r'data.x' == event.data.x",
+    ],
+)
+def test_what_may_be_there_is_not(expression):
+    check_condition(expression)
 
 
 def test_a_condition_that_cannot_be_evaluated_is_told_with_its_function(caplog):

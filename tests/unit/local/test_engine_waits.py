@@ -63,7 +63,7 @@ def test_the_timeout_of_a_wait_that_is_over_changes_nothing(serve, kind):
         ({"if_exp": "async.data.amount > 100"}, {"name": "test/reply", "data": {"amount": 100}}),
         ({"if_exp": "async.data.amount > 100"}, {"name": "test/reply", "data": {"amount": "101"}}),
         ({"if_exp": "1 / 0 == async.data.amount"}, {"name": "test/reply", "data": {"amount": 1}}),
-        ({"if_exp": "nobody.knows == 1"}, {"name": "test/reply", "data": {}}),
+        ({"if_exp": "async.nobody.knows == 1"}, {"name": "test/reply", "data": {}}),
     ],
 )
 def test_what_is_not_awaited_does_not_end_it(serve, kind, options, event):
@@ -103,11 +103,12 @@ def test_an_event_ends_every_wait_for_it_once(serve):
 
 
 @both
-def test_a_condition_that_is_not_cel_fails_the_run(serve, kind):
-    app = serve(declare(kind, waiting(if_exp="event.data.id ==")))
+@pytest.mark.parametrize("condition", ["event.data.id ==", "nobody.knows == 1"])
+def test_a_condition_that_the_server_cannot_compile_fails_the_run(serve, kind, condition):
+    app = serve(declare(kind, waiting(if_exp=condition)))
     run = app.run()
     assert (run.status, run.error["name"], run.calls) == ("failed", "CompileError", 1)
-    assert "'event.data.id =='" in run.error["message"]
+    assert f"{condition!r}" in run.error["message"]
 
 
 # Signals.
