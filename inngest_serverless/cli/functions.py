@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.table import Table
 
+from inngest_serverless.cli.checks.registration import check_registration
 from inngest_serverless.cli.output import console, counted, json_option, print_json, print_table, progress
 from inngest_serverless.cli.targets import ask, target_argument
 
@@ -42,6 +43,7 @@ def command(target: str, as_json: bool) -> int:
         print_json(document)
     else:
         _print(document)
+        _print_faults(answer.registration["functions"])
     return 0
 
 
@@ -75,6 +77,13 @@ def _print(document: dict[str, Any]) -> None:
     functions = counted(len(document["functions"]), "function")
     out.print(f"\napp {document['app_id']}, {document['framework']}, {functions}")
     out.print(f"served at {url}")
+
+
+def _print_faults(functions: list[dict[str, Any]]) -> None:
+    """What a sync would be refused for: no fault of the list, but whoever reads it wants to know."""
+    for finding in check_registration(functions):
+        if finding.level == "problem":
+            console().print(f"note: this cannot be synced: {finding.what}")
 
 
 def _trigger_text(trigger: dict[str, Any]) -> str:

@@ -22,10 +22,11 @@ from inngest_serverless.local.internal_events import TIMER_EVENT, ending_events,
 from inngest_serverless.local.invocations import Invocations
 from inngest_serverless.local.lanes import lanes_of, priority_ms
 from inngest_serverless.local.openings import LONGEST_WAIT
+from inngest_serverless.local.packages import PackageMissingError
 from inngest_serverless.local.registry import Registry
 from inngest_serverless.local.runner import Runner, Surroundings
 from inngest_serverless.local.runs import EngineError, Run
-from inngest_serverless.local.schedules import Schedules
+from inngest_serverless.local.schedules import Schedules, check_schedules
 from inngest_serverless.local.starts import Starts
 from inngest_serverless.local.waits import Waits
 from inngest_serverless.protocol.signing import SigningKey
@@ -126,11 +127,17 @@ class EngineCore(ABC):
             ConfigurationError: A registration or a schedule cannot be read, or an expression is not CEL; then the app
                 keeps the functions that it had.
         """
-        schedules = self._schedules
-        changed = self._registry.replace(app, functions, schedules.check if schedules is not None else None)
+        changed = self._registry.replace(app, functions, self._check_schedules)
         if changed is not None:
             self._inbox.put(lambda: self._resync(app, changed))
         return changed is not None
+
+    def _check_schedules(self, functions: list[Registered]) -> None:
+        try:
+            check_schedules(functions, self.now_ms())
+        except PackageMissingError:
+            if self._schedules is not None:  # otherwise nobody is started by them
+                raise
 
     def post(self, events: Iterable[Mapping[str, Any]], seed: str = "") -> list[str]:
         """Take events from any thread; they are dealt with when time next moves.

@@ -12,7 +12,7 @@ from inngest_serverless.local.runs import Registered
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "read_function"]
 
 _INTERNAL = "inngest/"
 
@@ -45,9 +45,9 @@ class Registry:
             The functions, or None if they are the same as before.
 
         Raises:
-            ConfigurationError: A registration cannot be read, or an expression is not CEL.
+            ConfigurationError: A registration cannot be read, or an expression cannot be evaluated.
         """
-        synced = {function.id: function for function in map(_read, functions)}
+        synced = {function.id: function for function in map(read_function, functions)}
         if check is not None:
             check(list(synced.values()))
         before, self._apps[app] = self._apps.get(app), synced
@@ -84,7 +84,13 @@ def _suggestion(name: str, known: Iterable[str]) -> str:
     return f"; known are {', '.join(names)}" if names else ""
 
 
-def _read(document: Mapping[str, Any]) -> Registered:
+def read_function(document: Mapping[str, Any]) -> Registered:
+    """A function from its registration, with expressions that can be evaluated.
+
+    Raises:
+        ConfigurationError: It cannot be read, or an expression is not CEL or asks for what is never there.
+        PackageMissingError: The library that reads expressions is not installed.
+    """
     try:
         function = Registered.from_json(document)
         for trigger in function.triggers:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from inngest_serverless.errors import ConfigurationError
 from inngest_serverless.local.millis import duration_ms
+from inngest_serverless.local.packages import PackageMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -19,12 +20,39 @@ if TYPE_CHECKING:
 
     Start = Callable[[Registered, str], object]
 
-__all__ = ["Schedules", "next_ms"]
+__all__ = ["Schedules", "check_schedules", "next_ms"]
 
 _ZONES = ("TZ=", "CRON_TZ=")
 # The server reads "5/15" as "from 5 to the end, every 15".
 _OPEN_STEP = re.compile(r"^(\d+)/(\d+)$")
 _ENDS = (59, 23, 31, 12, 6)
+
+
+def check_schedules(functions: Iterable[Registered], now_ms: int) -> None:
+    """Make sure that the schedules of functions can be read.
+
+    Args:
+        functions: The functions.
+        now_ms: The time, in Unix milliseconds.
+
+    Raises:
+        ConfigurationError: One cannot; the message says which, and whose.
+        PackageMissingError: The library that reads them is not installed.
+    """
+    for function in functions:
+        for trigger in function.triggers:
+            if trigger.get("cron"):
+                _check_trigger(function, trigger, now_ms)
+
+
+def _check_trigger(function: Registered, trigger: Mapping[str, str], now_ms: int) -> None:
+    try:
+        next_ms(trigger["cron"], now_ms)
+        _jitter_ms(trigger)
+    except PackageMissingError:
+        raise
+    except ConfigurationError as error:
+        raise ConfigurationError(f"function {function.id!r}: {error}") from None
 
 
 class Schedules:
@@ -43,18 +71,6 @@ class Schedules:
         self._start = start
         self._now_ms = now_ms
         self._turns: dict[str, int] = {}
-
-    def check(self, functions: Iterable[Registered]) -> None:
-        """Make sure that the schedules of functions can be read.
-
-        Raises:
-            ConfigurationError: One cannot; the message says which.
-        """
-        for function in functions:
-            for trigger in function.triggers:
-                if trigger.get("cron"):
-                    next_ms(trigger["cron"], self._agenda.now_ms)
-                    _jitter_ms(trigger)
 
     def plan(self, app: str, functions: Iterable[Registered]) -> None:
         """Take the functions of an app; its earlier schedules are over.
@@ -105,12 +121,13 @@ def next_ms(cron: str, now_ms: int) -> int | None:
         now_ms: The time, in Unix milliseconds.
 
     Raises:
-        ConfigurationError: The expression cannot be read, or the library that does is not installed.
+        ConfigurationError: The expression cannot be read.
+        PackageMissingError: The library that reads it is not installed.
     """
     try:
         from cronsim import CronSim, CronSimError
     except ImportError:
-        raise ConfigurationError("schedules need the package cronsim: pip install 'inngest-serverless[dev]'") from None
+        raise PackageMissingError("schedules need the package cronsim: pip install 'inngest-serverless[dev]'") from None
     zone: tzinfo = UTC
     fields = cron.split()
     if fields and fields[0].startswith(_ZONES):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from inngest_serverless.cli.checks.findings import Report, note, ok, warning
+from inngest_serverless.cli.checks.registration import check_registration
 from inngest_serverless.cli.output import counted
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def check_app(target: str, answer: Answer) -> Report:
     facts |= {"functions": functions, "serve_url": answer.serve_url}
     count = counted(len(functions), "function")
     findings = [ok("app", f"{target} loads, and serves {count} as app {facts['app_id']}")]
+    findings += check_registration(document["functions"])
     if answer.serve_url is None:
         findings.append(
             note(

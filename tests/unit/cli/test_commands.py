@@ -114,6 +114,12 @@ class TestFunctions:
             monkeypatch.setenv(name, value)
         assert run("functions", f"{write(SHOP)}:handler").exit_code == 0
 
+    def test_what_cannot_be_synced_is_listed_with_a_note(self, run, write):
+        done = run("functions", f"{write(SHOP.replace('event.data.n > 1', 'data.n > 1'))}:handler")
+        assert done.exit_code == 0
+        assert done.stdout.count("note: this cannot be synced: function 'shop-order': ") == 1
+        assert "did you mean event.data.n?" in done.stdout
+
     def test_nothing_leaves(self, run, write):
         """Not even from an app that registers itself whatever it is asked."""
         with socket.socket() as api:
@@ -303,6 +309,34 @@ class TestDoctor:
         }
         [found] = [finding for finding in document["findings"] if finding["check"] == "serve-url"]
         assert found["what"] == "Inngest will call http://shop.example/api/inngest, without TLS"
+
+    @pytest.mark.parametrize(
+        ("options", "told"),
+        [
+            ("trigger=event_trigger('a/b', 'event.data.x = 1')", "the condition 'event.data.x = 1' is not CEL"),
+            ("trigger=cron_trigger('TZ=Europe/Pariss 0 3 * * *')", "there is no time zone 'Europe/Pariss'"),
+            ("trigger=event_trigger('a/b'), idempotency='data.id'", "did you mean event.data.id?"),
+        ],
+    )
+    def test_target_that_cannot_be_synced(self, options, told, run, write):
+        """Which loads, as what is wrong is for an engine to read."""
+        name = write(SHOP.replace('id="é", trigger=event_trigger("shop/[red]other[/red]")', f'id="é", {options}'))
+        done = run("doctor", f"{name}:handler", "--json")
+        [found] = [each for each in json.loads(done.stdout)["findings"] if each["check"] == "registration"]
+        assert found["level"] == "problem"
+        assert found["what"].startswith("function 'shop-é': ")
+        assert told in found["what"]
+        assert done.exit_code == 1
+
+    @pytest.mark.parametrize("missing", ["cel", "cronsim"])
+    def test_what_cannot_be_checked_is_a_note(self, missing, run, write, monkeypatch):
+        monkeypatch.setitem(sys.modules, missing, None)
+        # Expressions that were read before are known.
+        name = write(SHOP.replace("event.data.n", "event.data.read_here_only"))
+        done = run("doctor", f"{name}:handler", "--json")
+        [found] = [each for each in json.loads(done.stdout)["findings"] if each["check"] == "registration"]
+        assert (found["level"], done.exit_code) == ("note", 0)
+        assert "pip install 'inngest-serverless[dev]'" in found["what"]
 
     def test_target_that_does_not_load(self, run, write):
         name = write("raise LookupError('TABLE')")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -62,6 +63,21 @@ def test_schedules_are_left_alone_unless_asked_for(serve):
     app = serve(ticking())
     app.engine.advance("30m")
     assert app.engine.runs == []
+
+
+@pytest.mark.parametrize("crons", [True, False])
+def test_a_time_zone_that_there_is_not_is_refused_when_the_app_is_synced(serve, crons):
+    """Also where nothing is started by schedules: it would be in production that somebody notices."""
+    told = r"function \W+app-fn\W+: cron \W+TZ=Europe/Pariss 0 3 \* \* \*\W+ there is no time zone \W+Europe/Pariss"
+    with pytest.raises(AssertionError, match=told):
+        serve(ticking("TZ=Europe/Pariss 0 3 * * *"), crons=crons)
+
+
+def test_schedules_need_their_package_only_where_they_start_something(serve, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cronsim", None)
+    serve(ticking())
+    with pytest.raises(AssertionError, match="schedules need the package cronsim"):
+        serve(ticking(), crons=True)
 
 
 def test_nobody_waits_for_a_schedule(serve):
