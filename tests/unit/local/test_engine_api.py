@@ -241,6 +241,24 @@ def test_what_is_no_event_is_refused(app, document):
     assert app.engine.runs == []
 
 
+@pytest.mark.parametrize("name", ["inngest/function.failed", "Inngest/mine"])
+def test_names_of_the_servers_own_events_are_refused(app, name):
+    answer = {"error": f"event name is reserved for internal use: {name}", "status": 400}
+    assert request(app, "POST", "/e/key", [{"name": "test/started"}, {"name": name}]) == (400, answer)
+    app.engine.advance("1s")
+    assert app.engine.runs == [], "the event before it is not taken either"
+
+
+@both
+def test_a_step_cannot_send_the_servers_own_events(serve, kind):
+    def script(_ctx):
+        yield Do("send_event", "send", {"name": "inngest/function.finished"})
+
+    run = serve(declare(kind, script)).run()
+    assert run.status == "failed"
+    assert "event name is reserved for internal use: inngest/function.finished" in run.error["message"]
+
+
 def test_an_event_gets_what_it_lacks(app):
     app.engine.send({"name": "test/started", "data": None, "user": None, "ts": None, "id": None})
     [run] = app.engine.finish_all()
