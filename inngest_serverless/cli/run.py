@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inngest_serverless.cli.errors import FAILED, INTERRUPTED, OK, USAGE, fail
-from inngest_serverless.cli.output import console, json_option, print_json, print_table, progress
+from inngest_serverless.cli.output import console, counted, json_option, print_json, print_table, progress
 from inngest_serverless.cli.send import read_document
 from inngest_serverless.cli.targets import calling, target_argument
 from inngest_serverless.failures import FAILED_EVENT
@@ -167,7 +167,7 @@ def _print(runs: list[Run]) -> None:
         if run.timeline:
             print_table(out, draw(run))
         result = repr(run.output) if run.error is None else reason(run.error)
-        out.print(f"{run.status} after {run.calls} invocations: {result}")
+        out.print(f"{run.status} after {counted(run.calls, 'invocation')}: {result}")
 
 
 def _told(run: Run) -> dict[str, Any]:

@@ -330,14 +330,20 @@ class EngineCore(ABC):
         delay_ms = wake_ms(step.opts.get("timeout") or LONGEST_WAIT, now_ms)
         function = self.functions.get(step.opts.get("function_id") or "")
         if function is None:
-            wanted = step.opts.get("function_id")
-            memo = error_memo("Error", f"could not find function with ID: {wanted}")
-            self._runner.complete(run, step, memo, kind="Invoked", detail=self._registry.not_served(str(wanted)))
+            wanted = str(step.opts.get("function_id"))
+            memo = error_memo("Error", self._not_found(run, step, wanted))
+            detail = self._registry.not_served(wanted, run.function.id)
+            self._runner.complete(run, step, memo, kind="Invoked", detail=detail)
             return
         event = self._complete_event(invocation_event(run, step, now_ms + delay_ms))
         self.history.add_event(event, now_ms)
         self._invocations.add(event["id"], run, step, delay_ms)
         self._admission.admit(function, event)
+
+    def _not_found(self, run: Run, step: ReportedStep, function_id: str) -> str:
+        """What a step gets to hear that invokes a function which is not there: the server's own words."""
+        del run, step
+        return f"could not find function with ID: {function_id}"
 
     def _stand_in(self, run: Run, step: ReportedStep) -> tuple[Any] | None:
         """The memo, alone in a tuple, of a step that is not to be carried out; for engines that do not do all."""

@@ -70,15 +70,15 @@ class Registry:
         known = [each for each in names if each and not each.startswith(_INTERNAL)]
         return f"none has this trigger{_suggestion(name, known)}"
 
-    def not_served(self, function_id: str) -> str:
-        """What to say where a function is invoked that there is not."""
-        return f"no function {function_id!r} is served{_suggestion(function_id, self.functions)}"
+    def not_served(self, function_id: str, caller: str) -> str:
+        """What to say where a function is invoked that there is not; it is hardly its caller that was meant."""
+        return f"no function {function_id!r} is served{_suggestion(function_id, self.functions, caller)}"
 
 
-def _suggestion(name: str, known: Iterable[str]) -> str:
+def _suggestion(name: str, known: Iterable[str], never: str = "") -> str:
     """What somebody may have meant by a name, or else what there is."""
     names = sorted(set(known))
-    close = get_close_matches(name, names, 1, cutoff=0.75)
+    close = get_close_matches(name, [each for each in names if each != never], 1, cutoff=0.75)
     if close:
         return f" (did you mean {close[0]!r}?)"
     return f"; known are {', '.join(names)}" if names else ""

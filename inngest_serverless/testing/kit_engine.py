@@ -127,13 +127,12 @@ class KitEngine(Engine):
     def _start_on_schedule(self, functions: list[Registered]) -> Run:
         __tracebackhide__ = True
         timed = [each for each in functions if any(trigger.get("cron") for trigger in each.triggers)]
-        if len(timed) != 1:
-            names = sorted(
-                {str(trigger["event"]) for each in functions for trigger in each.triggers if trigger.get("event")}
-            )
-            advice = "say which one: function=" if timed else f"give an event: {', '.join(names)}"
+        if not timed:
+            raise EngineError(f"{_named(functions)} has no schedule: give an event, {_events_of(functions)}")
+        if len(timed) > 1:
             raise EngineError(
-                f"without an event a function is started by its schedule, and {len(timed)} have one: {advice}"
+                f"without an event a function is started by its schedule, and {_named(timed)} have one: say which one, "
+                "by function="
             )
         [function] = timed
         cron = next(trigger["cron"] for trigger in function.triggers if trigger.get("cron"))
@@ -164,6 +163,13 @@ class KitEngine(Engine):
         if run.status == "failed":
             self.just_failed.append(run)
 
+    def _not_found(self, run: Run, step: ReportedStep, function_id: str) -> str:
+        told = super()._not_found(run, step, function_id)
+        return (
+            f"{told}; step {step.step!r} of {run.function.id!r} invokes it, and a test serves what it is given: "
+            f"run([f, g], ...) serves both, mock_step({step.step!r}, ...) needs no other function"
+        )
+
     def _stand_in(self, run: Run, step: ReportedStep) -> tuple[Any] | None:
         mock = None if step.op == STEP_PLANNED else self._mocks.find(step.key, step.step)
         if mock is not None:
@@ -176,6 +182,11 @@ class KitEngine(Engine):
                 f"mock it, as mock_step({step.step!r}, ...), or give Session(fetch=...) what sends it"
             )
         return None
+
+
+def _events_of(functions: list[Registered]) -> str:
+    names = {str(trigger["event"]) for each in functions for trigger in each.triggers if trigger.get("event")}
+    return " or ".join(sorted(names))
 
 
 def _named(functions: list[Registered]) -> str:

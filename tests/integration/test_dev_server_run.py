@@ -96,7 +96,7 @@ class TestRun:
         place = f"app.py:{line} in bad"
         ran = run("app:handler", "--event", "t/bad")
         assert f"│ run failed  {place}: NonRetriableError: for good" in ran.stdout
-        assert f"\nfailed after 1 invocations: {place}: NonRetriableError: for good\n" in ran.stdout
+        assert f"\nfailed after 1 invocation: {place}: NonRetriableError: for good\n" in ran.stdout
         ran = run("app:handler", "--event", "t/week")
         line = lines.index('        raise ValueError("once")') + 1
         place = f"app.py:{line} in flaky"

@@ -32,6 +32,10 @@ from inngest_serverless.testing import Fault, NotReachedError, RunError, Session
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
+def nightly(function_id):
+    return create_function(id=function_id, trigger=cron_trigger("0 3 * * *"))(lambda ctx: 1)
+
+
 def charged(ctx) -> Receipt:
     return ctx.step.run("charge", lambda: Receipt(order=ctx.event.data.id, total=ctx.event.data.total))
 
@@ -164,6 +168,31 @@ def test_invoked_functions_are_served_beside():
         assert session.run(parent, order()).output == {"got": 3}
 
 
+def test_a_function_that_is_invoked_and_not_served():
+    """The one that invokes it has nearly the same name, but nobody means to invoke that."""
+    g = function(lambda ctx: 1, "g")
+    result = run(function(lambda ctx: ctx.step.invoke("ask", function=g), "f"), order())
+    told = "could not find function with ID: test-g; step 'ask' of 'test-f' invokes it, and a test serves what it is"
+    assert result.error.message.startswith(told)
+    assert "run([f, g], ...) serves both" in result.error.message
+    assert "Invoked 'ask' (no function 'test-g' is served; known are test-f)" in result.describe()
+
+
+def test_events_of_the_servers_own():
+    """A test may start a function with one; its code can no more send one than in production."""
+    name = "inngest/function.cancelled"
+    watcher = create_function(id="watcher", trigger=event_trigger(name))(lambda ctx: ctx.event.data["run_id"])
+    assert run(watcher, Event(name, {"run_id": "r-1"})).output == "r-1"
+    sender = function(lambda ctx: ctx.step.send_event("tell", Event(name)), retries=0)
+    with Session() as session:
+        session.serve(watcher)
+        result = session.run(sender, order())
+        assert f"event name is reserved for internal use: {name}" in result.error.message
+        assert [each.function_id for each in session.runs] == ["test-fn"]
+        session.send(Event(name, {"run_id": "r-2"}))
+        assert session.finish_all()[-1].output == "r-2"
+
+
 def test_a_function_by_its_schedule():
     fn = create_function(id="nightly", trigger=cron_trigger("0 3 * * *"))(lambda ctx: [ctx.event.name, ctx.event.data])
     assert run(fn).output == ["inngest/scheduled.timer", {"cron": "0 3 * * *"}]
@@ -222,7 +251,12 @@ def test_which_function_is_meant():
             Event("shop/other"),
             "'shop/other' starts no run of function 'test-fn': .* event 'shop/order.placed'",
         ),
-        (steps("a"), None, "started by its schedule, and 0 have one: give an event: shop/order.placed"),
+        (steps("a"), None, "^function 'test-fn' has no schedule: give an event, shop/order.placed$"),
+        (
+            [nightly("one"), nightly("two")],
+            None,
+            "by its schedule, and function 'test-one', 'test-two' have one: say which one, by function=$",
+        ),
         (
             steps("a", trigger=event_trigger(OrderPlaced, expression="event.data.total > 9")),
             order(),
