@@ -21,7 +21,7 @@ __all__ = ["handler_in", "module_hint", "names_hint"]
 _USUAL = "handler"
 _MAKERS = tuple(f"{name}.<locals>." for name in ("inngest_lambda", "inngest_gcf", "inngest_gcf_async"))
 _SKIPPED = {"__pycache__", "node_modules", "site-packages", "build", "dist"}
-_DEEPEST, _MOST_FILES, _MOST_NAMES = 3, 5_000, 8
+_DEEPEST, _MOST_FILES, _MOST_NAMES, _MOST_HINTS = 3, 5_000, 8, 3
 
 
 def handler_in(module: ModuleType) -> tuple[str, Any] | None:
@@ -53,6 +53,8 @@ def names_hint(module: ModuleType, wanted: str) -> str:
 def module_hint(name: str, attribute: str, cwd: Path) -> str:
     """Where a module may be that is not in a folder, as the target would be written; "" where nothing is found.
 
+    What is in no package is likely to import its neighbours by their bare names, so it has to be started where it is.
+
     Args:
         name: The module.
         attribute: What is looked for in it, or "".
@@ -63,7 +65,20 @@ def module_hint(name: str, attribute: str, cwd: Path) -> str:
     last = name.rpartition(".")[2]
     same = [module for module in modules if module.rpartition(".")[2] == last]
     likely = same or get_close_matches(name, modules, 1)
-    return f" (did you mean {' or '.join(f'{module}{ending}' for module in likely[:3])}?)" if likely else ""
+    places = [_place(module, cwd) for module in likely[:_MOST_HINTS]]
+    meant = [f"{module}{ending}" for folder, module in places if not folder]
+    moves = [f"cd {folder}, then {module}{ending}" for folder, module in places if folder]
+    hints = ([f"did you mean {' or '.join(meant)}?"] if meant else []) + moves
+    return f" ({' or '.join(hints)})" if hints else ""
+
+
+def _place(module: str, cwd: Path) -> tuple[str, str]:
+    """The folder to start in, "" for the one that it is looked for in, and the module's name as seen from there."""
+    parts = module.split(".")
+    start = len(parts) - 1
+    while start and cwd.joinpath(*parts[:start], "__init__.py").is_file():
+        start -= 1
+    return "/".join(parts[:start]), ".".join(parts[start:])
 
 
 def _is_made(value: Any) -> bool:

@@ -360,7 +360,7 @@ def test_a_module_that_is_not_there_ends_it(tmp_path):
     write(tmp_path / "src", "main", MISTAKEN)
     with Dev(tmp_path, "main:handler") as dev:
         assert dev.wait() == 2
-        told = "there is no module main in {}: start in the folder that has it (did you mean src.main:handler?)\n"
+        told = "there is no module main in {}: start in the folder that has it (cd src, then main:handler)\n"
         assert "".join(dev.written).endswith(told.format(tmp_path)), dev.state
 
 

@@ -296,13 +296,32 @@ class TestWhatIsNoTarget:
     @pytest.mark.parametrize("wanted", ["there:handler", "there.handler", "ther:handler"])
     def test_it_says_where_a_module_is(self, wanted, tmp_path):
         (tmp_path / "deep" / "down").mkdir(parents=True)
-        (tmp_path / "deep" / "down" / "there.py").touch()
+        for name in ("deep/__init__.py", "deep/down/__init__.py", "deep/down/there.py"):
+            (tmp_path / name).touch()
         (tmp_path / "venv").mkdir()
         (tmp_path / "venv" / "pyvenv.cfg").touch()
         (tmp_path / "venv" / "there.py").touch()
         with pytest.raises(NoModuleError) as raised:
             load(wanted, cwd=tmp_path)
         assert ("(did you mean deep.down.there:handler?)" in str(raised.value)) is wanted.startswith("there")
+
+    @pytest.mark.parametrize(
+        ("packages", "hint"),
+        [
+            ((), "(cd src/app, then there:handler)"),
+            (("src/app",), "(cd src, then app.there:handler)"),
+            (("src/app", "src"), "(did you mean src.app.there:handler?)"),
+        ],
+    )
+    def test_what_is_in_no_package_is_started_where_it_is(self, packages, hint, tmp_path):
+        """There it finds the modules beside it, which it imports by their bare names."""
+        (tmp_path / "src" / "app").mkdir(parents=True)
+        (tmp_path / "src" / "app" / "there.py").touch()
+        for folder in packages:
+            (tmp_path / folder / "__init__.py").touch()
+        with pytest.raises(NoModuleError) as raised:
+            load("there:handler", cwd=tmp_path)
+        assert str(raised.value).endswith(f"start in the folder that has it {hint}")
 
 
 class TestAModuleAlone:
