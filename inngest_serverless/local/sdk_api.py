@@ -84,6 +84,9 @@ def _take_events(engine: EngineCore, body: Any, seed: str) -> dict[str, Any]:
         # What the engine itself sends, and what a test starts a function with, does not come this way.
         if isinstance(name, str) and name.lower().startswith(_RESERVED):
             raise RefusedError(f"event name is reserved for internal use: {name}")  # the server's own words
+        if isinstance(event.get("data"), dict):
+            # The server's own field, of an event that is passed on: it says who invoked what.
+            event["data"].pop("_inngest", None)
     return {"ids": engine.post(events, seed), "status": _OK}
 
 

@@ -249,6 +249,14 @@ def test_names_of_the_servers_own_events_are_refused(app, name):
     assert app.engine.runs == [], "the event before it is not taken either"
 
 
+def test_the_servers_own_field_is_taken_out(app):
+    """An invoked function may pass on the event that it was given."""
+    sent = {"name": "test/started", "data": {"n": 1, "_inngest": {"correlation_id": "r.s"}}}
+    assert request(app, "POST", "/e/key", sent)[0] == 200
+    [run] = app.engine.finish_all()
+    assert run.events[0]["data"] == {"n": 1}
+
+
 @both
 def test_a_step_cannot_send_the_servers_own_events(serve, kind):
     def script(_ctx):
