@@ -83,7 +83,7 @@ class Function(Generic[R]):
         options: dict[str, Any],
         event_types: Mapping[str | None, Any] | None = None,
         on_failure: Callable[..., Any] | None = None,
-        middleware: Iterable[Any] = (),
+        middleware: tuple[Any, ...] = (),
     ) -> None:
         self.id: str = id
         self.handler: Callable[..., Any] = handler
@@ -92,7 +92,7 @@ class Function(Generic[R]):
         self.event_types: Mapping[str | None, Any] = event_types or {}
         self.failed_event_types: Mapping[str | None, Any] | None = None
         self.on_failure: Callable[..., Any] | None = on_failure
-        self.middleware: tuple[Any, ...] = middleware_list(middleware)
+        self.middleware: tuple[Any, ...] = middleware
 
     @property
     def name(self) -> str:

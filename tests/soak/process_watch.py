@@ -7,11 +7,12 @@ from pathlib import Path
 from statistics import linear_regression
 from time import monotonic, sleep
 
+from waiting import PATIENCE_SECONDS, until
+
 from inngest_serverless.local.processes import session_members
 
 # A server may close a connection well after its caller has gone, on a loaded machine above all.
 REST_SECONDS = 1.0
-PATIENCE_SECONDS = 20.0
 
 
 @dataclass
@@ -51,8 +52,10 @@ class ProcessWatch:
         )
         assert grown_kb < growth_kb, f"memory grows: {told}"
         assert max(self.threads) <= self.threads[0], f"threads are left: {told}"
-        left = self._files_in_the_end(self.files[0])
-        assert left <= self.files[0], f"{left - self.files[0]} files or sockets are left: {told}"
+        until(
+            lambda: self._open_files() <= self.files[0],
+            lambda: f"the files and sockets that are left to be closed: {told}",
+        )
         return told
 
     def _files_at_rest(self) -> int:
@@ -63,12 +66,6 @@ class ProcessWatch:
             found = self._open_files()
             if found != count:
                 count, since = found, monotonic()
-        return count
-
-    def _files_in_the_end(self, expected: int) -> int:
-        end = monotonic() + PATIENCE_SECONDS
-        while (count := self._open_files()) > expected and monotonic() < end:
-            sleep(0.02)
         return count
 
     def _open_files(self) -> int:
